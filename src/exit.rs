@@ -1,0 +1,121 @@
+//! Exit codes: the only place where their numbers stand.
+//!
+//! 0–7 are those of the Linux Standard Base, "Init Script Actions" (LSB 5.0,
+//! chapter 22.2); 150–199 is the range which that page leaves to applications.
+
+use std::process::ExitCode;
+
+/// What the program tells its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The verb did what it promises; for `status`: the server runs. (LSB 0)
+    Done,
+    /// `start`: the server did not come up. `stop`: something still runs, or
+    /// what it wrote could not be flushed to disk. (LSB 1)
+    Failed,
+    /// Unknown verb or wrong arguments. (LSB 2)
+    Usage,
+    /// `status`: the server does not run. (LSB status code 3)
+    NotRunning,
+    /// Not enough privilege; for `status`: cannot tell. (LSB 4)
+    Privilege,
+    /// No Domino where LOTUS says. (LSB 5)
+    NotInstalled,
+    /// Not configured, or a configuration that cannot be read or is invalid. (LSB 6)
+    NotConfigured,
+    /// The verb needs a running server and there is none. (LSB 7)
+    NeedsServer,
+    /// Stopped, but by force: databases were not closed cleanly.
+    Unclean,
+    /// The server crashed while it was stopping.
+    Crashed,
+    /// Snapshot: the time budget ran out and the freeze was undone.
+    BudgetSpent,
+    /// Another start or stop holds the lock and did not finish in time.
+    Locked,
+    /// Start refused: the data directory is marked as disabled for maintenance.
+    Disabled,
+    /// The program was ended by this signal (128 + number, as shells report it).
+    Signal(u8),
+    /// The exit code of a program that was run in this one's stead.
+    Passed(u8),
+}
+
+impl Exit {
+    /// Every code with a fixed number, for help, man page and tests.
+    pub const ALL: [Exit; 13] = [
+        Exit::Done,
+        Exit::Failed,
+        Exit::Usage,
+        Exit::NotRunning,
+        Exit::Privilege,
+        Exit::NotInstalled,
+        Exit::NotConfigured,
+        Exit::NeedsServer,
+        Exit::Unclean,
+        Exit::Crashed,
+        Exit::BudgetSpent,
+        Exit::Locked,
+        Exit::Disabled,
+    ];
+
+    /// The number the caller sees.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::NotRunning => 3,
+            Exit::Privilege => 4,
+            Exit::NotInstalled => 5,
+            Exit::NotConfigured => 6,
+            Exit::NeedsServer => 7,
+            Exit::Unclean => 150,
+            Exit::Crashed => 151,
+            Exit::BudgetSpent => 152,
+            Exit::Locked => 153,
+            Exit::Disabled => 154,
+            Exit::Signal(number) => 128u8.saturating_add(number),
+            Exit::Passed(code) => code,
+        }
+    }
+
+    /// One line that says what the code means, as help and man page print it.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Exit::Done => "done; status: the server runs",
+            Exit::Failed => "failed: the server did not come up, or something still runs",
+            Exit::Usage => "unknown verb or wrong arguments",
+            Exit::NotRunning => "status: the server does not run",
+            Exit::Privilege => "not enough privilege; status: cannot tell",
+            Exit::NotInstalled => "Domino is not installed where LOTUS says",
+            Exit::NotConfigured => "not configured, or the configuration is invalid",
+            Exit::NeedsServer => "the verb needs a running server and there is none",
+            Exit::Unclean => "stopped by force: databases were not closed cleanly",
+            Exit::Crashed => "the server crashed while stopping",
+            Exit::BudgetSpent => "snapshot: the time budget ran out, the freeze was undone",
+            Exit::Locked => "another start or stop did not finish in time",
+            Exit::Disabled => "start refused: disabled for maintenance",
+            Exit::Signal(_) => "ended by a signal (128 + its number)",
+            Exit::Passed(_) => "the code of the program that was run",
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_those_of_the_contract_and_differ() {
+        let codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 150, 151, 152, 153, 154]);
+        assert_eq!(Exit::Signal(15).code(), 143);
+    }
+}

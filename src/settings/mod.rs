@@ -1,0 +1,1 @@
+//! The configuration: typed settings with their defaults and precedence.
