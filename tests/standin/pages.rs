@@ -64,3 +64,23 @@ pub fn hash(bytes: &[u8]) -> u64 {
         (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{SIZE, check, write};
+
+    #[test]
+    fn a_missing_or_changed_page_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pages.nsf");
+        write(&path, 5).unwrap();
+        assert_eq!(check(&path), Ok(5));
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..4 * SIZE]).unwrap();
+        assert!(check(&path).unwrap_err().contains("4 pages of 5"));
+        let mut changed = whole;
+        changed[2 * SIZE + 100] ^= 1;
+        std::fs::write(&path, changed).unwrap();
+        assert!(check(&path).unwrap_err().contains("page 2"));
+    }
+}

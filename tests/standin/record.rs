@@ -294,3 +294,29 @@ impl<'de> Deserialize<'de> for Bytes {
         Ok(Bytes(OsString::from_vec(bytes)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Bytes;
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+
+    #[test]
+    fn any_bytes_survive_the_file() {
+        for text in [
+            &b""[..],
+            b"plain",
+            b"a\xffb\\xff\n\"'\\",
+            b"\\",
+            b"\xc3\xa4\xc3",
+        ] {
+            let bytes = Bytes(OsString::from_vec(text.to_vec()));
+            let line = serde_json::to_string(&bytes).unwrap();
+            assert_eq!(
+                serde_json::from_str::<Bytes>(&line).unwrap(),
+                bytes,
+                "{line}"
+            );
+        }
+    }
+}
