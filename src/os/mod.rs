@@ -7,7 +7,12 @@
 #![allow(unsafe_code)]
 
 pub mod files;
+pub mod pidfd;
+pub mod process;
+mod procfs;
 pub mod root;
+pub mod signals;
+pub mod wait;
 
 use std::fmt::Display;
 use std::io;
@@ -18,3 +23,6 @@ pub(crate) fn explain(error: impl Into<io::Error>, what: impl Display) -> io::Er
     let error = error.into();
     io::Error::new(error.kind(), format!("{what}: {error}"))
 }
+
+#[cfg(test)]
+pub(crate) mod testing;
