@@ -6,12 +6,14 @@
 
 #![allow(unsafe_code)]
 
+pub mod bounded;
 pub mod files;
 pub mod pidfd;
 pub mod process;
 mod procfs;
 pub mod root;
 pub mod signals;
+pub mod spawn;
 pub mod wait;
 
 use std::fmt::Display;
