@@ -8,12 +8,14 @@
 
 pub mod bounded;
 pub mod files;
+pub mod lock;
 pub mod pidfd;
 pub mod process;
 mod procfs;
 pub mod root;
 pub mod signals;
 pub mod spawn;
+pub mod users;
 pub mod wait;
 
 use std::fmt::Display;
