@@ -7,14 +7,19 @@
 #![allow(unsafe_code)]
 
 pub mod bounded;
+pub mod clock;
 pub mod files;
+pub mod ipc;
+pub mod limits;
 pub mod lock;
 pub mod pidfd;
 pub mod process;
 mod procfs;
 pub mod root;
 pub mod signals;
+pub mod sockets;
 pub mod spawn;
+pub mod terminal;
 pub mod users;
 pub mod wait;
 

@@ -70,7 +70,7 @@ pub fn is_denied(error: Errno) -> bool {
 }
 
 /// Reads a link into `into`, whole, reusing its memory.
-fn read_link(directory: impl AsFd, name: &CStr, into: &mut Vec<u8>) -> Result<(), Errno> {
+pub fn read_link(directory: impl AsFd, name: &CStr, into: &mut Vec<u8>) -> Result<(), Errno> {
     into.clear();
     into.reserve(256);
     loop {
