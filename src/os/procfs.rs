@@ -101,11 +101,13 @@ fn read_file(
     into.clear();
     while into.len() < max {
         into.reserve(4096);
+        let room = into.capacity() - into.len();
         let read = match rustix::io::read(&file, rustix::buffer::spare_capacity(into)) {
             Err(Errno::INTR) => continue,
             other => other?,
         };
-        if read == 0 {
+        // The files read here give all they have: a short read is the last.
+        if read < room {
             break;
         }
     }

@@ -117,4 +117,28 @@ mod tests {
         let mask = SigSet::thread_get_mask().unwrap();
         assert!(ENDING.iter().all(|signal| !mask.contains(*signal)));
     }
+
+    #[test]
+    #[ignore = "runs where SIGHUP is ignored, started by the next test"]
+    fn helper_ignores_hangups() {
+        let signals = Signals::block().unwrap();
+        for signal in [libc::SIGHUP, libc::SIGTERM] {
+            // SAFETY: the thread is this one.
+            unsafe { libc::pthread_kill(libc::pthread_self(), signal) };
+        }
+        assert_eq!(signals.pending(), Some(Signal::SIGTERM));
+        assert_eq!(signals.pending(), None);
+    }
+
+    #[test]
+    fn what_the_caller_ignores_stays_ignored() {
+        let run = std::process::Command::new("/bin/sh")
+            .args(["-c", "trap '' HUP; exec \"$0\" --ignored --exact \"$1\""])
+            .arg(std::env::current_exe().unwrap())
+            .arg("os::signals::tests::helper_ignores_hangups")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&run.stdout);
+        assert!(run.status.success() && said.contains("1 passed"), "{said}");
+    }
 }
