@@ -2,3 +2,5 @@
 //! locks, files, clocks. The only floor with unsafe code; knows no Domino.
 
 #![allow(unsafe_code)]
+
+pub mod root;

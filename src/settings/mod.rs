@@ -1,1 +1,4 @@
 //! The configuration: typed settings with their defaults and precedence.
+
+pub mod scope;
+pub mod shell_config;
