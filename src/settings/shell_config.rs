@@ -296,7 +296,7 @@ impl<'a> Reader<'a> {
         let (name, rest) = rest.split_at(name_length(rest));
         match rest.first() {
             None | Some(b' ' | b'\t' | b'\n' | b';') => name,
-            Some(b'\\') if rest.get(1) == Some(&b'\n') => name,
+            // A backslash before a line end would join the next line's word.
             Some(_) => b"",
         }
     }

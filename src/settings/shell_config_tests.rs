@@ -148,8 +148,8 @@ fn ask_bash(texts: &[(Vec<u8>, Vec<Vec<u8>>)]) -> Vec<State> {
             (
                 . "$file" </dev/null
                 for __name in "${names[@]}"; do
-                    __all=$(declare -p "$__name" 2>/dev/null)
-                    printf '%s\0%s\0%s\0%s\0' "$__name" "${!__name+set}" "${!__name}" "${__all:8:3}"
+                    eval "__flags=\${$__name@a}"
+                    printf '%s\0%s\0%s\0%s\0' "$__name" "${!__name+set}" "${!__name}" "$__flags"
                 done
             )
             printf 'end\0'
@@ -236,7 +236,13 @@ fn compare(texts: &[Text]) -> usize {
         ours.push(state);
     }
     for ((bash, ours), (text, _)) in ask_bash(&asked).iter().zip(&ours).zip(&asked) {
-        assert_eq!(bash, ours, "{}", text.escape_ascii());
+        for (bash, ours) in bash.iter().zip(ours) {
+            let show = |(name, value, exported): &(Vec<u8>, Option<Vec<u8>>, bool)| {
+                let value = value.as_ref().map(|value| value.escape_ascii().to_string());
+                format!("{} {value:?} {exported}", name.escape_ascii())
+            };
+            assert_eq!(show(bash), show(ours), "bash, ours: {}", text.escape_ascii());
+        }
     }
     asked.len()
 }
