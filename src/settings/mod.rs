@@ -1,4 +1,5 @@
 //! The configuration: typed settings with their defaults and precedence.
 
+pub mod bash;
 pub mod scope;
 pub mod shell_config;

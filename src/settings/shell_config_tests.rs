@@ -241,7 +241,12 @@ fn compare(texts: &[Text]) -> usize {
                 let value = value.as_ref().map(|value| value.escape_ascii().to_string());
                 format!("{} {value:?} {exported}", name.escape_ascii())
             };
-            assert_eq!(show(bash), show(ours), "bash, ours: {}", text.escape_ascii());
+            assert_eq!(
+                show(bash),
+                show(ours),
+                "bash, ours: {}",
+                text.escape_ascii()
+            );
         }
     }
     asked.len()
