@@ -76,6 +76,12 @@ pub fn sync_filesystem(path: &Path) -> io::Result<()> {
     Filesystem::open(path)?.sync()
 }
 
+/// Asks for all filesystems of this host to be flushed (sync(2)), which waits
+/// for that on Linux and reports no errors.
+pub fn sync_everything() {
+    rustix::fs::sync();
+}
+
 /// The device number of the filesystem that holds `path`.
 pub fn filesystem_id(path: &Path) -> io::Result<u64> {
     std::fs::metadata(path)

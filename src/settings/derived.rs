@@ -282,6 +282,12 @@ impl Settings {
             .unwrap_or_else(|| vec![OsString::from("vi")])
     }
 
+    /// The text of a setting that was configured, for hooks' environment.
+    pub fn text(&self, name: &str) -> Option<&OsStr> {
+        let entry: &Entry = entry(name.as_bytes())?;
+        self.texts.get(entry.name).map(|(text, _)| text.as_os_str())
+    }
+
     /// The text in force of the setting with this name or alias; `None` for
     /// one that is neither configured nor has a default, and for no setting.
     /// `DOMINO_PID_FILE` is that of a system under systemd.

@@ -14,7 +14,7 @@ use crate::os::root::Root;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 /// The largest configuration file that is read, in bytes.
@@ -67,6 +67,39 @@ pub fn load(
     environment: &[(OsString, OsString)],
 ) -> Result<Loaded, Error> {
     load_with(root, user, environment, &mut bash::run)
+}
+
+/// Sources one further file, such as a setup's environment file, and returns
+/// every variable that it sets or changes, exported or not.
+///
+/// # Errors
+/// See [`Error`].
+pub fn source_all(
+    file: &Path,
+    environment: &[(OsString, OsString)],
+) -> Result<Vec<(OsString, OsString)>, Error> {
+    let before = Scope::from_environment(environment);
+    let mut runner = bash::run;
+    let mut reading = Files {
+        scope: before.clone(),
+        sources: BTreeMap::new(),
+        warnings: Vec::new(),
+        files: Vec::new(),
+        unknown: BTreeSet::new(),
+        runner: &mut runner,
+    };
+    reading.read(&[file.to_path_buf()])?;
+    let changed = reading.scope.iter().filter(|(name, variable)| {
+        before
+            .variable(name)
+            .is_none_or(|old| old.value != variable.value)
+    });
+    Ok(changed
+        .filter_map(|(name, variable)| {
+            let value = variable.value.clone()?;
+            Some((OsString::from_vec(name.to_vec()), OsString::from_vec(value)))
+        })
+        .collect())
 }
 
 /// As [`load`], with another way to source the refused files.
