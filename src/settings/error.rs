@@ -55,7 +55,7 @@ pub enum Error {
         /// What stands there.
         what: Construct,
         /// Why there is no answer.
-        error: bash::Error,
+        error: Box<bash::Error>,
     },
     /// A value is not of its setting's kind.
     Value {
@@ -162,7 +162,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Error::Unreadable { error, .. } => Some(error),
-            Error::NeedsBash { error, .. } => Some(error),
+            Error::NeedsBash { error, .. } => Some(error.as_ref()),
             _ => None,
         }
     }

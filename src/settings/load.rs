@@ -240,7 +240,7 @@ impl Files<'_> {
                 path,
                 line,
                 what: refusal.what,
-                error,
+                error: Box::new(error),
             },
         })?;
         for ((path, text), (_, after)) in texts.iter().zip(answer.states) {

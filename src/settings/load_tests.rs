@@ -293,7 +293,7 @@ fn what_is_no_plain_file_is_an_error() {
     assert!(host.error().contains("is larger than"));
     if !nix::unistd::geteuid().is_root() {
         use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
         assert!(matches!(host.load(), Err(Error::Unreadable { .. })));
     }
 }

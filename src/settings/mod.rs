@@ -4,6 +4,8 @@
 //! the user's, then the one DOMINO_ENV_FILE names. A variable of the
 //! environment counts where no file sets it.
 
+#![forbid(unsafe_code)]
+
 pub mod bash;
 pub mod catalogue;
 mod derived;
@@ -11,6 +13,7 @@ mod error;
 pub mod kind;
 mod load;
 pub mod notes_ini;
+mod refusal;
 pub mod scope;
 pub mod shell_config;
 mod source;
