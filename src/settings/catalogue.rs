@@ -237,8 +237,8 @@ settings! {
         custom_log_clear_script: Path, "DOMINO_CUSTOM_LOG_CLEAR_SCRIPT", "", "script that clears logs instead";
     }
     "Snapshots" {
-        snapshot_mode: Text, "DOMINO_SNAPSHOT_MODE", "", "how a snapshot is made consistent";
-        snapshot_remember: Switch = "yes", "DOMINO_SNAPSHOT_REMEMBER", "", "after the snapshot, start only a server that ran before it";
+        snapshot_mode: Text = "stop", "DOMINO_SNAPSHOT_MODE", "", "how a snapshot is made consistent: stop, online or auto";
+        snapshot_remember: Switch = "no", "DOMINO_SNAPSHOT_REMEMBER", "", "a plain start after a plain stop starts only a server that ran before it";
         snapshot_max_downtime: Seconds = "3600", "DOMINO_SNAPSHOT_MAX_DOWNTIME", "seconds", "after how long a stopped server is started without a thaw";
     }
 }
@@ -330,10 +330,7 @@ mod tests {
         .unwrap();
         assert_eq!(read.lotus.value, Some("LOTUS".into()));
         assert_eq!(read.log_dir.value, Some("DOMINO_LOG_DIR".into()));
-        assert_eq!(
-            read.snapshot_mode.value,
-            Some("DOMINO_SNAPSHOT_MODE".into())
-        );
+        assert_eq!(read.snapshot_mode.value, "DOMINO_SNAPSHOT_MODE");
         assert_eq!(
             read.custom_log_clear_script.value,
             Some("DOMINO_CUSTOM_LOG_CLEAR_SCRIPT".into())
