@@ -37,7 +37,9 @@ pub fn access(call: &Call, needs: Needs, ui: &mut Ui) -> Result<Access> {
 /// As [`access`], with the user settled already.
 pub fn access_as(call: &Call, identity: &Identity, needs: Needs, ui: &mut Ui) -> Result<Access> {
     match (identity.standing, needs) {
-        (Standing::Other, _) => switch::run_through_sudo(call, identity, ui).map(Access::Elsewhere),
+        (Standing::Other, _) => {
+            switch::run_through_sudo(call, identity, needs, ui).map(Access::Elsewhere)
+        }
         (Standing::Root, Needs::Login) => {
             let arguments = verb_arguments(call);
             switch::run_as_login(&identity.user, &arguments, ui).map(Access::Elsewhere)

@@ -16,7 +16,7 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
         // Each half checks what systemd says against /proc. They run as
         // processes of their own: the first gives up root's rights.
         let stopped = stop_in_child(call, ui)?;
-        if matches!(stopped, Exit::Passed(1)) {
+        if stopped == Exit::Failed {
             return Ok(stopped);
         }
         let started = start::run(call, arguments, ui)?;

@@ -5,7 +5,7 @@ use super::identity::{self, Identity};
 use super::loading::{self, Needs};
 use super::{Call, live, with_work};
 use crate::cli::LiveArgs;
-use crate::domino::durable::Storage;
+use crate::domino::closure;
 use crate::domino::processes;
 use crate::domino::stop::{self, Stopped};
 use crate::domino::tools::Work;
@@ -79,9 +79,19 @@ pub fn stop_locked(work: &mut Work, lock: &Lock, keep_controller: bool) -> Resul
             show_crash(work);
             return Ok(Exit::Crashed);
         }
+        Stopped::WasDownUnclean(how) => {
+            work.reporter.warn(&unclean_since(&name, &how));
+            return Ok(Exit::Unclean);
+        }
     };
     work.reporter.info(&text);
     Ok(exit)
+}
+
+fn unclean_since(name: &str, how: &str) -> String {
+    format!(
+        "Domino server {name} is down, but its databases were not closed cleanly: {how}; start it once to recover them, do not trust a snapshot taken now"
+    )
 }
 
 /// Where Domino wrote down what happened.
@@ -122,7 +132,6 @@ fn through_unit(
     let mut systemctl = unit.begin("stop", loading::through_sudo(call))?;
     // From here on as the Domino user: what follows reads his files.
     let partition = loading::load_as(call, identity, ui)?;
-    let storage = Storage::of(&partition)?;
     let console = live_console(&partition, arguments)?;
     let status = systemctl
         .wait()
@@ -131,20 +140,13 @@ fn through_unit(
     if !status.success() {
         ui.error(&format!("systemctl could not stop {name}"));
     }
-    let verdict = if was.active() == "inactive" {
-        Exit::Done
-    } else {
+    let verdict = if was.is_up() {
         unit.state()?.verdict_of_stop()
+    } else {
+        Exit::Done
     };
     let left = processes::find(&partition)?;
-    let rest = if left.is_empty() {
-        storage.flush()?;
-        ui.line(&format!(
-            "Domino server {} is stopped, its filesystems are flushed",
-            shown(&partition.name())
-        ));
-        Exit::Done
-    } else {
+    if !left.is_empty() {
         ui.line(&format!(
             "Still running, outside of {name}: {}",
             processes::list(&left)
@@ -152,10 +154,14 @@ fn through_unit(
         // This process gave up root's rights: a login is not to be had any
         // more, but the rights to tell the server to quit are.
         check(&partition)?;
-        with_work(&partition, ui, |work| {
-            let lock = lock::acquire(work)?;
-            stop_locked(work, &lock, false)
-        })?
-    };
+    }
+    let rest = with_work(&partition, ui, |work| {
+        if matches!(verdict, Exit::Unclean | Exit::Crashed) {
+            // systemd may have killed what its stop command could not.
+            closure::mark_unclean(work, "systemd had to end the server");
+        }
+        let lock = lock::acquire(work)?;
+        stop_locked(work, &lock, false)
+    })?;
     Ok(if verdict == Exit::Done { rest } else { verdict })
 }

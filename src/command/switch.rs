@@ -2,6 +2,7 @@
 
 use super::Call;
 use super::identity::Identity;
+use super::loading::Needs;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::os::files::is_executable;
@@ -125,7 +126,12 @@ fn login_shell(user: &User) -> Option<&'static str> {
 
 /// Runs this program again through sudo, as root, for a caller who is neither
 /// root nor the Domino user.
-pub fn run_through_sudo(call: &Call, identity: &Identity, ui: &mut Ui) -> Result<Exit> {
+pub fn run_through_sudo(
+    call: &Call,
+    identity: &Identity,
+    needs: Needs,
+    ui: &mut Ui,
+) -> Result<Exit> {
     let refused = || Error::OtherUser {
         user: identity.user.name.clone(),
         try_instead: as_typed(call),
@@ -152,8 +158,8 @@ pub fn run_through_sudo(call: &Call, identity: &Identity, ui: &mut Ui) -> Result
         Err(Error::Program { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => {
             Err(refused())
         }
-        // sudo's own refusal is 1, too, and says so on stderr.
-        Ok(Exit::Passed(1)) => Err(refused()),
+        // sudo refuses with 1, which a verb that only looks never answers.
+        Ok(Exit::Failed) if needs == Needs::Rights => Err(refused()),
         other => other,
     }
 }
@@ -201,7 +207,7 @@ pub fn run_in_front(mut launch: Launch, _ui: &mut Ui) -> Result<Exit> {
     let status = child.wait().map_err(Error::system("wait for a program"))?;
     Ok(match (status.code(), status.signal()) {
         (Some(0), _) => Exit::Done,
-        (Some(code), _) => Exit::Passed(u8::try_from(code).unwrap_or(1)),
+        (Some(code), _) => Exit::of_code(u8::try_from(code).unwrap_or(1)),
         (None, signal) => Exit::Signal(signal.and_then(|n| u8::try_from(n).ok()).unwrap_or(0)),
     })
 }

@@ -35,6 +35,11 @@ impl UnitState {
         self.property("ActiveState")
     }
 
+    /// Whether it ran, or was on its way up or down.
+    pub fn is_up(&self) -> bool {
+        !matches!(self.active(), "inactive" | "failed" | "")
+    }
+
     /// The user the unit runs its programs as.
     pub fn user(&self) -> &str {
         self.property("User")
@@ -43,13 +48,17 @@ impl UnitState {
     /// How the unit's last run ended, as an exit code of this program: what
     /// the stop command answered, or what systemd had to do itself.
     pub fn verdict_of_stop(&self) -> Exit {
-        match exit_status(self.property("ExecStop")) {
-            Some(code) if code != 0 => return Exit::Passed(code),
-            _ => {}
+        let answer = exit_status(self.property("ExecStop")).unwrap_or(0);
+        if [Exit::Unclean, Exit::Crashed]
+            .map(Exit::code)
+            .contains(&answer)
+        {
+            return Exit::of_code(answer);
         }
         match self.property("Result") {
             // systemd killed what was still running when its own time was up.
             "timeout" | "watchdog" | "oom-kill" | "signal" | "core-dump" => Exit::Unclean,
+            _ if answer != 0 => Exit::of_code(answer),
             _ => Exit::Done,
         }
     }
@@ -57,7 +66,7 @@ impl UnitState {
     /// What the start command answered.
     pub fn verdict_of_start(&self) -> Exit {
         match exit_status(self.property("ExecStart")) {
-            Some(code) if code != 0 => Exit::Passed(code),
+            Some(code) if code != 0 => Exit::of_code(code),
             _ => Exit::Failed,
         }
     }
@@ -220,7 +229,7 @@ mod tests {
             "{ path=/x ; argv[]=/x stop ; ignore_errors=no ; pid=9 ; code=exited ; status=150 }";
         assert_eq!(
             state(&[("ExecStop", stop)]).verdict_of_stop(),
-            Exit::Passed(150)
+            Exit::Unclean
         );
         assert_eq!(
             state(&[("Result", "timeout")]).verdict_of_stop(),
@@ -234,6 +243,10 @@ mod tests {
         assert_eq!(
             state(&[("ExecStop", killed)]).verdict_of_stop(),
             Exit::Passed(143)
+        );
+        assert_eq!(
+            state(&[("ExecStop", killed), ("Result", "timeout")]).verdict_of_stop(),
+            Exit::Unclean
         );
     }
 }
