@@ -73,12 +73,21 @@ pub fn start_locked(work: &mut Work, lock: &Lock, arguments: StartArgs) -> Resul
 fn through_unit(call: &Call, unit: &Unit, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     let name = shown(unit.name());
     ui.line(&format!("Starting systemd unit {name}"));
-    let code = unit.call("start", loading::through_sudo(call))?;
+    let before = unit.state()?;
+    let mut code = unit.call("start", loading::through_sudo(call))?;
+    let mut verdict = unit.state()?.verdict_of_start(&before);
+    if code != 0 && verdict == Exit::Privilege && loading::through_sudo(call) {
+        // sudo may be refused where systemd itself (polkit) allows it.
+        code = unit.call("start", false)?;
+        verdict = unit.state()?.verdict_of_start(&before);
+    }
     if code != 0 {
-        let exit = unit.state()?.verdict_of_start();
         return Err(Error::Service {
-            message: format!("systemd did not start {name}; 'rc_domino systemlog' shows why"),
-            exit,
+            message: format!(
+                "systemd did not start {name}: {}; 'rc_domino systemlog' may show more",
+                verdict.meaning()
+            ),
+            exit: verdict,
         });
     }
     if arguments.live.is_some() {
