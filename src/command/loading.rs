@@ -137,6 +137,15 @@ pub fn unit(call: &Call, identity: &Identity) -> Result<Option<service::systemd:
     Ok(Some(unit))
 }
 
+/// As [`unit`], for verbs that act: a caller who is neither root nor the
+/// Domino user acts as root, through sudo, or not at all.
+pub fn own_unit(call: &Call, identity: &Identity) -> Result<Option<service::systemd::Unit>> {
+    if identity.standing == Standing::Other {
+        return Ok(None);
+    }
+    unit(call, identity)
+}
+
 /// Whether systemctl is to be called through sudo.
 pub fn through_sudo(call: &Call) -> bool {
     crate::os::users::effective_uid() != 0 && call.variable("DOMINO_NO_SUDO").is_none()

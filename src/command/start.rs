@@ -15,7 +15,7 @@ use crate::ui::Ui;
 /// Runs the verb.
 pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
-    if let Some(unit) = loading::unit(call, &identity)? {
+    if let Some(unit) = loading::own_unit(call, &identity)? {
         return through_unit(call, &unit, arguments, ui);
     }
     let access = loading::access_as(call, &identity, Needs::Login, ui)?;

@@ -19,7 +19,7 @@ use crate::ui::Ui;
 /// Runs the verb; `keep_controller` for `quit`.
 pub fn run(call: &Call, arguments: LiveArgs, keep_controller: bool, ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
-    if let Some(unit) = loading::unit(call, &identity)? {
+    if let Some(unit) = loading::own_unit(call, &identity)? {
         return through_unit(call, &identity, &unit, arguments, ui);
     }
     let access = loading::access_as(call, &identity, Needs::Login, ui)?;
