@@ -171,7 +171,7 @@ impl fmt::Display for Error {
                 if let Some(nearest) = nearest {
                     write!(f, "; did you mean '{nearest}'?")?;
                 }
-                write!(f, " 'rc_domino help' lists the verbs")
+                write!(f, "; 'rc_domino help' lists the verbs")
             }
             Error::Settings(error) => write!(f, "{error}"),
             Error::UnknownUser(user) => write!(

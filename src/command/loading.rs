@@ -5,11 +5,13 @@ use super::Call;
 use super::identity::{self, Identity, Standing};
 use super::switch;
 use crate::domino::{Partition, Reporter};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
 use crate::service;
+use crate::settings::{Loaded, Source};
 use crate::ui::Ui;
 use std::ffi::OsString;
+use std::io::Write;
 
 /// What a verb needs of the user it runs as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +76,9 @@ fn load(
     if let Some(mask) = loaded.settings.umask.value {
         crate::os::limits::set_umask(mask);
     }
+    if loaded.settings.debug_mode.value {
+        write_debug(call, &loaded, ui);
+    }
     Ok(Partition {
         user: identity.user.clone(),
         root: call.root.clone(),
@@ -83,6 +88,41 @@ fn load(
         inherited,
         systemd: service::systemd_is_in_charge(&call.root),
     })
+}
+
+/// DOMINO_DEBUG_MODE: what was called and what the configuration came to, in
+/// DOMINO_DEBUG_FILE or on the screen.
+fn write_debug(call: &Call, loaded: &Loaded, ui: &mut Ui) {
+    let words: Vec<String> = call.arguments.iter().map(|word| shown(word)).collect();
+    let mut text = format!("debug: called as {}\n", words.join(" "));
+    for file in &loaded.files {
+        text.push_str(&format!("debug: read {}\n", file.display()));
+    }
+    for (entry, effective) in loaded.settings.all_effective() {
+        if let Some(effective) = effective.filter(|found| found.source != Source::Default) {
+            text.push_str(&format!(
+                "debug: {}={} ({})\n",
+                entry.name,
+                shown(&effective.text),
+                effective.source
+            ));
+        }
+    }
+    let Some(file) = &loaded.settings.debug_file.value else {
+        ui.text(&text);
+        return;
+    };
+    let written = std::fs::File::options()
+        .append(true)
+        .create(true)
+        .open(file)
+        .and_then(|mut file| file.write_all(text.as_bytes()));
+    if let Err(cause) = written {
+        ui.warn(&format!(
+            "cannot write to {} (DOMINO_DEBUG_FILE): {cause}",
+            file.display()
+        ));
+    }
 }
 
 /// The command line from the verb on, without the options in front of it.
