@@ -109,7 +109,7 @@ fn write_debug(call: &Call, loaded: &Loaded, ui: &mut Ui) {
         }
     }
     let Some(file) = &loaded.settings.debug_file.value else {
-        ui.text(&text);
+        ui.aside(&text);
         return;
     };
     let written = std::fs::File::options()
