@@ -1,6 +1,7 @@
 //! `restart`: stop, then start, under one lock.
 
-use super::loading::{self, Needs};
+use super::identity::Needs;
+use super::loading;
 use super::{Call, identity, live, start, stop, with_work};
 use crate::cli::StartArgs;
 use crate::domino::lock;
