@@ -1,0 +1,91 @@
+//! Commands on a terminal of their own.
+
+use super::command::Command;
+use super::{executables, holds, wait_until};
+use nix::pty::openpty;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
+
+/// A program on a terminal: what is typed, and what it shows.
+pub struct Terminal {
+    /// The program.
+    pub child: Child,
+    master: Option<File>,
+    shown: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Terminal {
+    /// Starts a command on a new terminal.
+    pub fn start(command: Command<'_>, entry: super::namespace::Entry) -> Terminal {
+        let pair = openpty(None, None).unwrap();
+        let entry = super::namespace::Entry {
+            controlling_terminal: true,
+            ..entry
+        };
+        let mut command = command.entering(entry).env("TERM", "xterm").prepared();
+        let slave = File::from(pair.slave);
+        command.stdin(Stdio::from(slave.try_clone().unwrap()));
+        command.stdout(Stdio::from(slave.try_clone().unwrap()));
+        command.stderr(Stdio::from(slave));
+        let child = {
+            let _guard = executables();
+            command.spawn().unwrap()
+        };
+        drop(command);
+        let master = File::from(pair.master);
+        let mut reader = master.try_clone().unwrap();
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&shown);
+        std::thread::spawn(move || {
+            let mut block = [0; 4096];
+            // EIO once the last process has closed the terminal.
+            while let Ok(count) = reader.read(&mut block) {
+                if count == 0 {
+                    break;
+                }
+                sink.lock().unwrap().extend_from_slice(&block[..count]);
+            }
+        });
+        Terminal {
+            child,
+            master: Some(master),
+            shown,
+        }
+    }
+
+    /// Types.
+    pub fn type_in(&self, text: &str) {
+        self.master.as_ref().unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Waits until this was shown.
+    #[track_caller]
+    pub fn wait_for(&self, text: &str) {
+        let seen = || String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned();
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while !holds(&self.shown.lock().unwrap(), text) {
+            assert!(std::time::Instant::now() < end, "no '{text}' in\n{}", seen());
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+
+    /// Waits for the program's end; its exit code.
+    #[track_caller]
+    pub fn code(&mut self) -> Option<i32> {
+        let mut status = None;
+        wait_until("the program on the terminal ends", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.and_then(|status| status.code())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
