@@ -5,9 +5,30 @@
 
 use crate::support::scenario::Scenario;
 
+mod archive;
+mod config;
+mod environment;
+mod hooks;
+mod maintenance;
+mod monitor;
+mod setup;
+mod start;
 mod status;
+mod stop;
 
 /// Every scenario.
 pub fn all() -> Vec<Scenario> {
-    [status::ALL].concat()
+    [
+        archive::ALL,
+        config::ALL,
+        environment::ALL,
+        hooks::ALL,
+        maintenance::ALL,
+        monitor::ALL,
+        setup::ALL,
+        start::ALL,
+        status::ALL,
+        stop::ALL,
+    ]
+    .concat()
 }

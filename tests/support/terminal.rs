@@ -65,10 +65,15 @@ impl Terminal {
     pub fn wait_for(&self, text: &str) {
         let seen = || String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned();
         let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
-        while !holds(&self.shown.lock().unwrap(), text) {
+        while !self.has_shown(text) {
             assert!(std::time::Instant::now() < end, "no '{text}' in\n{}", seen());
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
+    }
+
+    /// Whether this was shown by now.
+    pub fn has_shown(&self, text: &str) -> bool {
+        holds(&self.shown.lock().unwrap(), text)
     }
 
     /// Waits for the program's end; its exit code.
