@@ -1,19 +1,72 @@
 //! rc_domino: starts, stops and watches an HCL Domino server on Linux.
 //!
 //! Data flows one way: argv → command → settings → domino → os. The floors,
-//! top down, are `cli`, `command`, `snapshot`, `service`, `domino`, `settings`
-//! and `os`; a lower one never imports a higher one.
+//! top down, are `cli`, `command`, `service`, `domino`, `settings` and `os`; a
+//! lower one never imports a higher one.
 
 #![deny(unsafe_code)]
 
+pub mod cli;
+pub mod command;
+pub mod domino;
+pub mod error;
 pub mod exit;
 pub mod os;
+pub mod service;
 pub mod settings;
+pub mod ui;
 
+use cli::{Parsed, Persona};
+use command::Call;
+use error::Error;
 use exit::Exit;
 use std::ffi::OsString;
+use ui::Ui;
 
-/// Runs the program with these arguments and this environment.
-pub fn run(_arguments: Vec<OsString>, _environment: Vec<(OsString, OsString)>) -> Exit {
-    Exit::Usage
+/// Runs the program with these arguments and this environment. The only place
+/// where errors are printed.
+pub fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> Exit {
+    let persona = cli::persona(arguments.first().map(OsString::as_os_str));
+    let no_color = environment
+        .iter()
+        .any(|(name, value)| name == "NO_COLOR" && !value.is_empty());
+    let cli = match cli::parse(arguments.clone()) {
+        Parsed::Do(cli) => cli,
+        Parsed::Print(text) => {
+            Ui::new(cli::Color::Auto, no_color).text(&text);
+            return Exit::Done;
+        }
+        Parsed::Misuse(text) => {
+            Ui::new(cli::Color::Auto, no_color).error(text.trim_end());
+            return Exit::Usage;
+        }
+    };
+    let mut ui = Ui::new(cli.color, no_color);
+    if cli.version {
+        ui.line(env!("CARGO_PKG_VERSION"));
+        return Exit::Done;
+    }
+    let Some(verb) = cli.verb else {
+        ui.error(cli::usage().trim_end());
+        return Exit::Usage;
+    };
+    let call = Call {
+        root: command::root_for(&environment),
+        direct: cli.direct || persona == Persona::Script,
+        persona,
+        user: cli.user,
+        arguments,
+        environment,
+    };
+    match command::run(&call, verb, &mut ui) {
+        Ok(exit) => exit,
+        Err(error) => {
+            report(&mut ui, &error);
+            error.exit()
+        }
+    }
+}
+
+fn report(ui: &mut Ui, error: &Error) {
+    ui.error(&error.to_string());
 }

@@ -1,1 +1,24 @@
 //! The configuration: typed settings with their defaults and precedence.
+//!
+//! Files are read in order, the later wins: the file of all servers, that of
+//! the user's, then the one DOMINO_ENV_FILE names. A variable of the
+//! environment counts where no file sets it.
+
+#![forbid(unsafe_code)]
+
+pub mod bash;
+pub mod catalogue;
+mod derived;
+mod error;
+pub mod kind;
+mod load;
+pub mod notes_ini;
+mod refusal;
+pub mod scope;
+pub mod shell_config;
+mod source;
+
+pub use derived::{DatabaseBackup, Effective, Settings};
+pub use error::{Error, Warning};
+pub use load::{Loaded, Runner, configuration_files, load, load_with, peek, source_all};
+pub use source::{Setting, Source};

@@ -1,0 +1,352 @@
+//! From the command line to a verb: names, arguments, aliases. No I/O.
+
+use crate::exit::Exit;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::time::Duration;
+
+/// Which program the caller believes to run: behaviour follows the name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Persona {
+    /// `rc_domino`, `domino`, anything else: hands start and stop over to the
+    /// service manager where there is one.
+    Entry,
+    /// `rc_domino_USER`: the same, for this user's server if he exists.
+    EntryFor(OsString),
+    /// `rc_domino_script`: acts itself; the service manager calls this one.
+    Script,
+}
+
+/// The persona behind the name the program was called by.
+pub fn persona(argument_zero: Option<&OsStr>) -> Persona {
+    let name = argument_zero
+        .and_then(|path| Path::new(path).file_name())
+        .and_then(OsStr::to_str)
+        .unwrap_or("rc_domino");
+    match name.strip_prefix("rc_domino_") {
+        Some("script") => Persona::Script,
+        Some(user) if !user.is_empty() => Persona::EntryFor(user.into()),
+        _ => Persona::Entry,
+    }
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Starts, stops and watches an HCL Domino server.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rc_domino",
+    disable_version_flag = true,
+    after_long_help = exit_codes(),
+    after_help = "'rc_domino help VERB' explains a verb; exit codes: rc_domino --help, rc_domino(8)."
+)]
+pub struct Cli {
+    /// The Domino user whose server is meant [default: DOMINO_USER, else notes]
+    #[arg(long, value_name = "USER")]
+    pub user: Option<OsString>,
+    /// Act on the server itself, never through the service manager
+    #[arg(long)]
+    pub direct: bool,
+    /// When to use colour
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    pub color: Color,
+    /// Print the version number alone
+    #[arg(long, exclusive = true)]
+    pub version: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Start the server
+    #[command(after_help = "\
+Examples:
+  rc_domino start              start, answer when the process has settled
+  rc_domino start --wait=300   answer when the server is ready, or after 300 s
+  rc_domino start live         start and open the live console")]
+    Start(StartArgs),
+    /// Stop the server and flush its databases to disk
+    #[command(after_help = "\
+Exit code 0 means: no process is left and every database is on disk.
+150: it had to be killed; 151: it crashed while stopping; 1: something still runs.
+
+Examples:
+  rc_domino stop               before a snapshot or maintenance
+  rc_domino stop live          watch the console meanwhile")]
+    Stop(LiveArgs),
+    /// Stop the server but leave the Java controller running
+    Quit(LiveArgs),
+    /// Stop the server, then start it
+    Restart(StartArgs),
+    /// Say whether the server runs
+    #[command(after_help = "\
+Examples:
+  rc_domino status             Domino Server is running (NAME)
+  rc_domino status display     [ ON  ] - NAME
+  rc_domino status --json      state, pids and tasks for programs")]
+    Status(StatusArgs),
+    /// Show what systemd says of the unit
+    Statusd,
+    /// Live console: the log above a line for commands, filtered
+    Monitor,
+    /// The same as monitor
+    Live,
+    /// Live console without the filter
+    Console,
+    /// Show the unit's state, or enable, disable and control it
+    #[command(after_help = "\
+ACTION: status, on|add|enable, off|del|disable, or any verb of systemctl.")]
+    Service {
+        /// What to do with the unit
+        #[arg(value_name = "ACTION")]
+        action: Option<String>,
+    },
+    /// Show the unit's last lines in the journal
+    Systemlog {
+        /// How many
+        #[arg(value_name = "LINES", default_value_t = 100)]
+        lines: u32,
+    },
+    /// Say which program and version this is
+    Version,
+    /// Internal: compress an archived log
+    #[command(name = "__compress", hide = true)]
+    Compress {
+        /// The archived log
+        file: std::path::PathBuf,
+    },
+    /// Internal: the names of all settings, for checks
+    #[command(name = "__catalogue", hide = true)]
+    Catalogue,
+    /// Internal: the names of all verbs, for checks
+    #[command(name = "__verbs", hide = true)]
+    Verbs,
+    /// A custom command of the site
+    #[command(external_subcommand)]
+    Other(Vec<OsString>),
+}
+
+/// The word `live` behind a verb.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Live {
+    /// With the console on the screen.
+    Live,
+}
+
+/// Arguments of verbs that can be watched.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct LiveArgs {
+    /// With the console on the screen
+    #[arg(value_name = "live", value_enum, hide_possible_values = true)]
+    pub live: Option<Live>,
+}
+
+/// Arguments of verbs that start a server.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct StartArgs {
+    /// With the console on the screen
+    #[arg(value_name = "live", value_enum, hide_possible_values = true)]
+    pub live: Option<Live>,
+    /// Answer only when the server is ready, or after SECONDS
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "300"
+    )]
+    pub wait: Option<u64>,
+}
+
+impl StartArgs {
+    /// How long to wait for readiness, if at all.
+    pub fn ready_within(self) -> Option<Duration> {
+        self.wait.map(Duration::from_secs)
+    }
+}
+
+/// The word `display` behind `status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Display {
+    /// One short line.
+    Display,
+}
+
+/// A form of `status` for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// One JSON object
+    Json,
+    /// A Nagios plug-in's line and code
+    Nagios,
+    /// Prometheus text, for node_exporter's textfile collector
+    Prometheus,
+}
+
+/// Arguments of `status`.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct StatusArgs {
+    /// One short line, as rc_all shows it
+    #[arg(value_name = "display", value_enum, hide_possible_values = true)]
+    pub display: Option<Display>,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+    /// A form for programs
+    #[arg(long, value_name = "FORM", value_enum)]
+    pub format: Option<Format>,
+}
+
+impl StatusArgs {
+    /// The form for programs that was asked for.
+    pub fn form(self) -> Option<Format> {
+        if self.json {
+            Some(Format::Json)
+        } else {
+            self.format
+        }
+    }
+}
+
+/// What a command line comes to.
+pub enum Parsed {
+    /// Something to do.
+    Do(Box<Cli>),
+    /// A text to print: help, with code 0.
+    Print(String),
+    /// A usage error: text for stderr, code 2.
+    Misuse(String),
+}
+
+/// Parses a command line; the first argument is the program's name.
+pub fn parse(mut arguments: Vec<OsString>) -> Parsed {
+    if let Some(zero) = arguments.first_mut() {
+        *zero = "rc_domino".into();
+    } else {
+        arguments.push("rc_domino".into());
+    }
+    // The original answers to `-?` as it does to `help`.
+    if arguments.get(1).is_some_and(|first| first == "-?") {
+        arguments[1] = "help".into();
+    }
+    match Cli::try_parse_from(arguments) {
+        Ok(cli) => Parsed::Do(Box::new(cli)),
+        Err(error) => {
+            let text = error.render().to_string();
+            if error.exit_code() == 0 {
+                Parsed::Print(text)
+            } else {
+                Parsed::Misuse(text)
+            }
+        }
+    }
+}
+
+/// Help as shown where no verb is given.
+pub fn usage() -> String {
+    Cli::command().render_help().to_string()
+}
+
+/// The names of all verbs a user may type.
+pub fn verbs() -> Vec<String> {
+    Cli::command()
+        .get_subcommands()
+        .filter(|verb| !verb.is_hide_set())
+        .map(|verb| verb.get_name().to_owned())
+        .chain(["help".to_owned()])
+        .collect()
+}
+
+/// The verb that a word resembles most, if it does at all.
+pub fn nearest_verb(word: &OsStr) -> Option<String> {
+    let word = word.to_str()?;
+    verbs()
+        .into_iter()
+        .map(|verb| (strsim::jaro_winkler(word, &verb), verb))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|left, right| left.0.total_cmp(&right.0))
+        .map(|(_, verb)| verb)
+}
+
+fn exit_codes() -> String {
+    let mut text = String::from("Exit codes:\n");
+    for exit in Exit::ALL {
+        text.push_str(&format!("  {:>3}  {}\n", exit.code(), exit.meaning()));
+    }
+    text.push_str(&format!("  128+n  {}\n", Exit::Signal(0).meaning()));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn behaviour_follows_the_name() {
+        let of = |name: &str| persona(Some(OsStr::new(name)));
+        assert_eq!(of("/etc/init.d/rc_domino"), Persona::Entry);
+        assert_eq!(of("domino"), Persona::Entry);
+        assert_eq!(
+            of("/opt/nashcom/startscript/rc_domino_script"),
+            Persona::Script
+        );
+        assert_eq!(of("rc_domino_mail"), Persona::EntryFor("mail".into()));
+        assert_eq!(persona(None), Persona::Entry);
+    }
+
+    #[test]
+    fn misspelt_verbs_find_their_like() {
+        assert_eq!(
+            nearest_verb(OsStr::new("statsu")).as_deref(),
+            Some("status")
+        );
+        assert_eq!(nearest_verb(OsStr::new("strat")).as_deref(), Some("start"));
+        assert_eq!(nearest_verb(OsStr::new("frobnicate")), None);
+    }
+
+    #[test]
+    fn waits_and_words() {
+        let cli = |line: &str| {
+            let arguments = line.split(' ').map(OsString::from).collect();
+            match parse(arguments) {
+                Parsed::Do(cli) => cli.verb,
+                _ => None,
+            }
+        };
+        assert!(matches!(
+            cli("x start --wait"),
+            Some(Verb::Start(StartArgs {
+                wait: Some(300),
+                live: None
+            }))
+        ));
+        assert!(matches!(
+            cli("x start live --wait=5"),
+            Some(Verb::Start(StartArgs {
+                wait: Some(5),
+                live: Some(Live::Live)
+            }))
+        ));
+        assert!(cli("x start now").is_none());
+        assert!(matches!(cli("x frob a"), Some(Verb::Other(words)) if words.len() == 2));
+    }
+}

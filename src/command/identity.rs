@@ -1,0 +1,84 @@
+//! Whose server is meant, and how the caller stands to that user.
+
+use super::Call;
+use crate::cli::Persona;
+use crate::error::{Error, Result};
+use crate::os::users::{self, User};
+use std::ffi::{OsStr, OsString};
+
+/// The user whose server is meant when nothing says otherwise.
+const DEFAULT_USER: &str = "notes";
+
+/// How the caller stands to the Domino user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is him.
+    Himself,
+    /// Root, who can become him.
+    Root,
+    /// Somebody else, who needs sudo.
+    Other,
+}
+
+/// The Domino user and the caller's standing.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The Domino user.
+    pub user: User,
+    /// How the caller stands to him.
+    pub standing: Standing,
+}
+
+/// Settles the user: `--user`, the name the program was called by, then
+/// DOMINO_USER, then `notes`. Only files that root owns are read for that.
+pub fn settle(call: &Call) -> Result<Identity> {
+    let name = user_name(call)?;
+    let user = users::find_by_name(&call.root, &name)
+        .map_err(Error::system("look the Domino user up"))?
+        .ok_or(Error::UnknownUser(name))?;
+    if user.uid == 0 {
+        return Err(Error::RootUser);
+    }
+    let caller = users::effective_uid();
+    let standing = if caller == user.uid {
+        Standing::Himself
+    } else if caller == 0 {
+        Standing::Root
+    } else {
+        Standing::Other
+    };
+    Ok(Identity { user, standing })
+}
+
+fn user_name(call: &Call) -> Result<OsString> {
+    if let Some(user) = &call.user {
+        return Ok(user.clone());
+    }
+    if let Persona::EntryFor(user) = &call.persona {
+        let exists = users::find_by_name(&call.root, user)
+            .map_err(Error::system("look the Domino user up"))?;
+        if exists.is_some() {
+            return Ok(user.clone());
+        }
+    }
+    if let Some(user) = call.variable("DOMINO_USER") {
+        return Ok(user.to_owned());
+    }
+    // rc_domino_script is called as the user it is to act for.
+    if call.persona == Persona::Script
+        && let Some(own) = own_name(call)?
+    {
+        return Ok(own);
+    }
+    Ok(OsStr::new(DEFAULT_USER).to_owned())
+}
+
+fn own_name(call: &Call) -> Result<Option<OsString>> {
+    let uid = users::effective_uid();
+    if uid == 0 {
+        return Ok(None);
+    }
+    let own =
+        users::find_by_uid(&call.root, uid).map_err(Error::system("look the calling user up"))?;
+    Ok(own.map(|user| user.name))
+}

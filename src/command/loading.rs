@@ -1,0 +1,143 @@
+//! From a call to a server to act on: user settled, rights dropped, settings
+//! loaded, in that order.
+
+use super::Call;
+use super::identity::{self, Identity, Standing};
+use super::switch;
+use crate::domino::{Partition, Reporter};
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::service;
+use crate::ui::Ui;
+use std::ffi::OsString;
+
+/// What a verb needs of the user it runs as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// His rights only: the verb looks and starts nothing.
+    Rights,
+    /// His login environment and limits too: the verb runs Domino's programs.
+    Login,
+}
+
+/// A server to act on, or the answer of another process that acted on it.
+pub enum Access {
+    /// Here it is; this process is the Domino user.
+    Here(Box<Partition>),
+    /// The verb was run by a process that is; this is its answer.
+    Elsewhere(Exit),
+}
+
+/// Settles the user and gets at his server.
+pub fn access(call: &Call, needs: Needs, ui: &mut Ui) -> Result<Access> {
+    let identity = identity::settle(call)?;
+    access_as(call, &identity, needs, ui)
+}
+
+/// As [`access`], with the user settled already.
+pub fn access_as(call: &Call, identity: &Identity, needs: Needs, ui: &mut Ui) -> Result<Access> {
+    match (identity.standing, needs) {
+        (Standing::Other, _) => {
+            switch::run_through_sudo(call, identity, needs, ui).map(Access::Elsewhere)
+        }
+        (Standing::Root, Needs::Login) => {
+            let arguments = verb_arguments(call);
+            switch::run_as_login(&identity.user, &arguments, ui).map(Access::Elsewhere)
+        }
+        (Standing::Root, Needs::Rights) | (Standing::Himself, _) => {
+            load_as(call, identity, ui).map(|partition| Access::Here(Box::new(partition)))
+        }
+    }
+}
+
+/// Becomes the Domino user in this process, where it is not him yet, and
+/// loads his server's settings.
+pub fn load_as(call: &Call, identity: &Identity, ui: &mut Ui) -> Result<Partition> {
+    let inherited = if identity.standing == Standing::Root {
+        switch::become_user(call, &identity.user)?
+    } else {
+        call.environment.clone()
+    };
+    load(call, identity, inherited, ui)
+}
+
+fn load(
+    call: &Call,
+    identity: &Identity,
+    inherited: Vec<(OsString, OsString)>,
+    ui: &mut Ui,
+) -> Result<Partition> {
+    let loaded = crate::settings::load(&call.root, &identity.user.name, &inherited)?;
+    for warning in &loaded.warnings {
+        ui.warn(&warning.to_string());
+    }
+    if let Some(mask) = loaded.settings.umask.value {
+        crate::os::limits::set_umask(mask);
+    }
+    Ok(Partition {
+        user: identity.user.clone(),
+        root: call.root.clone(),
+        settings: loaded.settings,
+        exports: loaded.exports,
+        removed: loaded.removed,
+        inherited,
+        systemd: service::systemd_is_in_charge(&call.root),
+    })
+}
+
+/// The command line from the verb on, without the options in front of it.
+fn verb_arguments(call: &Call) -> Vec<OsString> {
+    let mut arguments = call.arguments.iter().skip(1).peekable();
+    let mut rest = Vec::new();
+    while let Some(argument) = arguments.next() {
+        if argument == "--user" {
+            arguments.next();
+        } else if argument != "--direct" && !argument.to_string_lossy().starts_with("--user=") {
+            rest.push(argument.clone());
+        }
+    }
+    rest
+}
+
+/// The server of a call whose verb never needs more than the user's rights.
+pub fn here(access: Access) -> std::result::Result<Partition, Exit> {
+    match access {
+        Access::Here(partition) => Ok(*partition),
+        Access::Elsewhere(exit) => Err(exit),
+    }
+}
+
+/// The unit of this user's server, where systemd runs this host, has such a
+/// unit, and this call does not go past it.
+pub fn unit(call: &Call, identity: &Identity) -> Result<Option<service::systemd::Unit>> {
+    if call.direct || !service::systemd_is_in_charge(&call.root) {
+        return Ok(None);
+    }
+    // Data only: nothing of the configuration is executed to learn a name.
+    let name = crate::settings::peek(&call.root, &identity.user.name, "DOMINO_SYSTEMD_NAME")
+        .map_or_else(|| OsString::from("domino.service"), |(name, _)| name);
+    let unit = service::systemd::Unit::new(&name)?;
+    let state = unit.state()?;
+    if !state.is_loaded() {
+        return Ok(None);
+    }
+    // The configuration belongs to the Domino user: it must not make root
+    // start and stop other people's services.
+    if state.user() != identity.user.name.to_string_lossy() {
+        return Err(Error::Service {
+            message: format!(
+                "unit {} runs as '{}', not as '{}'; correct User= in the unit or DOMINO_SYSTEMD_NAME in the configuration",
+                crate::error::shown(&name),
+                state.user(),
+                crate::error::shown(&identity.user.name)
+            ),
+            exit: Exit::NotConfigured,
+        });
+    }
+    Ok(Some(unit))
+}
+
+/// Whether systemctl is to be called through sudo.
+pub fn through_sudo(call: &Call) -> bool {
+    crate::os::users::effective_uid() != 0 && call.variable("DOMINO_NO_SUDO").is_none()
+}

@@ -1,0 +1,131 @@
+//! The verbs: each settles whose server is meant, loads the settings, acts on
+//! the server, and maps what came of it to an exit code.
+
+mod identity;
+mod live;
+mod loading;
+mod logs;
+mod restart;
+mod service;
+mod start;
+mod status;
+mod stop;
+mod switch;
+
+use crate::cli::{self, Persona, Verb};
+use crate::domino::archive;
+use crate::domino::tools::Work;
+use crate::domino::{Partition, Reporter};
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::os::root::Root;
+use crate::os::signals::Signals;
+use crate::ui::Ui;
+use std::ffi::{OsStr, OsString};
+
+/// How the program was called.
+#[derive(Debug)]
+pub struct Call {
+    /// Prefix of the built-in paths.
+    pub root: Root,
+    /// Which program the caller believes to run.
+    pub persona: Persona,
+    /// The user named on the command line.
+    pub user: Option<OsString>,
+    /// Whether to act on the server itself, past any service manager.
+    pub direct: bool,
+    /// The whole command line.
+    pub arguments: Vec<OsString>,
+    /// The environment.
+    pub environment: Vec<(OsString, OsString)>,
+}
+
+impl Call {
+    /// A variable of the caller's environment that is not empty.
+    pub fn variable(&self, name: &str) -> Option<&OsStr> {
+        self.environment
+            .iter()
+            .find(|(known, value)| known == name && !value.is_empty())
+            .map(|(_, value)| value.as_os_str())
+    }
+}
+
+/// The variable that moves the program's built-in paths (`/etc/sysconfig`,
+/// `/etc/passwd`, `/opt/hcl` …) below a directory: for trials and tests.
+pub const ROOT_VARIABLE: &str = "RC_DOMINO_ROOT";
+
+/// The built-in paths' prefix. Root never takes it from its environment: what
+/// decides for root lies under the real /etc.
+pub fn root_for(environment: &[(OsString, OsString)]) -> Root {
+    if crate::os::users::effective_uid() == 0 {
+        return Root::system();
+    }
+    environment
+        .iter()
+        .find(|(name, value)| name == ROOT_VARIABLE && !value.is_empty())
+        .map_or_else(Root::system, |(_, value)| Root::at(value.into()))
+}
+
+/// Runs a verb.
+pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
+    match verb {
+        Verb::Start(arguments) => start::run(call, arguments, ui),
+        Verb::Stop(arguments) => stop::run(call, arguments, false, ui),
+        Verb::Quit(arguments) => stop::run(call, arguments, true, ui),
+        Verb::Restart(arguments) => restart::run(call, arguments, ui),
+        Verb::Status(arguments) => status::run(call, arguments, ui),
+        Verb::Monitor | Verb::Live => live::console(call, true, ui),
+        Verb::Console => live::console(call, false, ui),
+        Verb::Statusd => service::run(call, Some("status")),
+        Verb::Service { action } => service::run(call, action.as_deref()),
+        Verb::Systemlog { lines } => logs::systemlog(call, lines, ui),
+        Verb::Version => {
+            ui.line(&format!("rc_domino {}", env!("CARGO_PKG_VERSION")));
+            Ok(Exit::Done)
+        }
+        Verb::Compress { file } => {
+            archive::compress(&file).map_err(Error::file("compress", file))?;
+            Ok(Exit::Done)
+        }
+        Verb::Catalogue => {
+            for entry in crate::settings::catalogue::CATALOGUE {
+                ui.line(entry.name);
+                for alias in entry.aliases {
+                    ui.line(alias);
+                }
+            }
+            Ok(Exit::Done)
+        }
+        Verb::Verbs => {
+            for verb in cli::verbs() {
+                ui.line(&verb);
+            }
+            Ok(Exit::Done)
+        }
+        Verb::Other(words) => custom(&words),
+    }
+}
+
+fn custom(words: &[OsString]) -> Result<Exit> {
+    let verb = words.first().cloned().unwrap_or_default();
+    Err(Error::UnknownVerb {
+        nearest: cli::nearest_verb(&verb),
+        verb,
+    })
+}
+
+/// Runs `act` with everything a long verb works with; signals are held back
+/// meanwhile and looked at where it is safe to end.
+fn with_work<T>(
+    partition: &Partition,
+    ui: &mut Ui,
+    act: impl FnOnce(&mut Work) -> Result<T>,
+) -> Result<T> {
+    let signals = Signals::block().map_err(Error::system("hold back signals"))?;
+    let mut work = Work {
+        partition,
+        reporter: ui as &mut dyn Reporter,
+        signals: &signals,
+    };
+    act(&mut work)
+}

@@ -1,0 +1,60 @@
+//! `restart`: stop, then start, under one lock.
+
+use super::loading::{self, Needs};
+use super::{Call, identity, live, start, stop, with_work};
+use crate::cli::StartArgs;
+use crate::domino::lock;
+use crate::error::Result;
+use crate::exit::Exit;
+use crate::ui::Ui;
+
+/// Runs the verb. The server is started again also after a stop by force or a
+/// crash: a restart is to end with a running server; the code still says so.
+pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
+    let identity = identity::settle(call)?;
+    if loading::unit(call, &identity)?.is_some() {
+        // Each half checks what systemd says against /proc. They run as
+        // processes of their own: the first gives up root's rights.
+        let stopped = stop_in_child(call, ui)?;
+        if stopped == Exit::Failed {
+            return Ok(stopped);
+        }
+        let started = start::run(call, arguments, ui)?;
+        return Ok(worse(stopped, started));
+    }
+    let access = loading::access_as(call, &identity, Needs::Login, ui)?;
+    let partition = match loading::here(access) {
+        Ok(partition) => partition,
+        Err(exit) => return Ok(exit),
+    };
+    start::check(&partition)?;
+    let exit = with_work(&partition, ui, |work| {
+        let lock = lock::acquire(work)?;
+        let stopped = stop::stop_locked(work, &lock, false)?;
+        work.check_signals("the server is down; it was not started again")?;
+        let started = start::start_locked(work, &lock, arguments)?;
+        Ok(worse(stopped, started))
+    })?;
+    if arguments.live.is_some() && exit == Exit::Done {
+        return live::on_partition(&partition, false, ui);
+    }
+    Ok(exit)
+}
+
+fn stop_in_child(call: &Call, ui: &mut Ui) -> Result<Exit> {
+    let mut launch = crate::os::spawn::Launch::new(super::switch::own_program()?);
+    if let Some(user) = &call.user {
+        launch.args.extend(["--user".into(), user.clone()]);
+    }
+    launch.args.push("stop".into());
+    launch.env = call.environment.clone();
+    super::switch::run_in_front(launch, ui)
+}
+
+fn worse(stopped: Exit, started: Exit) -> Exit {
+    if started == Exit::Done {
+        stopped
+    } else {
+        started
+    }
+}

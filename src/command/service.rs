@@ -1,0 +1,30 @@
+//! `service` and `statusd`: the server's unit under systemd.
+
+use super::{Call, identity, loading, logs};
+use crate::error::Result;
+use crate::exit::Exit;
+
+/// Shows the unit's state, or does with it what was asked for.
+pub fn run(call: &Call, action: Option<&str>) -> Result<Exit> {
+    let identity = identity::settle(call)?;
+    let unit = loading::unit(call, &identity)?.ok_or_else(logs::no_unit)?;
+    let verb = match action.unwrap_or("status") {
+        "on" | "add" => "enable",
+        "off" | "del" => "disable",
+        other => other,
+    };
+    if verb.starts_with('-') {
+        return Err(crate::error::Error::Usage(format!(
+            "'{verb}' is no action for a unit"
+        )));
+    }
+    let looks_only = matches!(
+        verb,
+        "status" | "show" | "cat" | "is-active" | "is-enabled" | "is-failed"
+    );
+    let code = unit.call(verb, !looks_only && loading::through_sudo(call))?;
+    Ok(match code {
+        0 => Exit::Done,
+        code => Exit::Passed(code),
+    })
+}

@@ -1,0 +1,92 @@
+//! `start`: starts the server, itself or through its unit.
+
+use super::loading::{self, Needs};
+use super::{Call, identity, live, with_work};
+use crate::cli::StartArgs;
+use crate::domino::start::{self, Started};
+use crate::domino::tools::Work;
+use crate::domino::{Partition, lock};
+use crate::error::{Error, Result, shown};
+use crate::exit::Exit;
+use crate::os::lock::Lock;
+use crate::service::systemd::Unit;
+use crate::ui::Ui;
+
+/// Runs the verb.
+pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
+    let identity = identity::settle(call)?;
+    if let Some(unit) = loading::unit(call, &identity)? {
+        return through_unit(call, &unit, arguments, ui);
+    }
+    let access = loading::access_as(call, &identity, Needs::Login, ui)?;
+    let partition = match loading::here(access) {
+        Ok(partition) => partition,
+        Err(exit) => return Ok(exit),
+    };
+    check(&partition)?;
+    let exit = with_work(&partition, ui, |work| {
+        let lock = lock::acquire(work)?;
+        start_locked(work, &lock, arguments)
+    })?;
+    if arguments.live.is_some() && exit == Exit::Done {
+        return live::on_partition(&partition, false, ui);
+    }
+    Ok(exit)
+}
+
+/// What must be right before anything is touched.
+pub fn check(partition: &Partition) -> Result<()> {
+    partition.require_installed()?;
+    partition.require_writable_data()
+}
+
+/// Starts the server under a lock that is held already, and tells what came
+/// of it.
+pub fn start_locked(work: &mut Work, lock: &Lock, arguments: StartArgs) -> Result<Exit> {
+    let name = shown(&work.partition.name());
+    let started = start::start(work, lock, arguments.ready_within())?;
+    let (text, exit) = match started {
+        Started::WasRunning(pid) => (
+            format!("Domino server {name} is running already (pid {pid})"),
+            Exit::Done,
+        ),
+        Started::Up(pid) => (
+            format!("Domino server {name} started (pid {pid})"),
+            Exit::Done,
+        ),
+        Started::Ready(pid, ready) => (
+            format!("Domino server {name} is ready (pid {pid}): {ready}"),
+            Exit::Done,
+        ),
+        Started::StillStarting(pid, limit) => {
+            return Err(Error::StartFailed(format!(
+                "Domino server {name} (pid {pid}) is up but not ready after {} seconds; it goes on starting, see {}",
+                limit.as_secs(),
+                work.partition.log().display()
+            )));
+        }
+    };
+    work.reporter.info(&text);
+    Ok(exit)
+}
+
+fn through_unit(call: &Call, unit: &Unit, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
+    let name = shown(unit.name());
+    ui.line(&format!("Starting systemd unit {name}"));
+    let code = unit.call("start", loading::through_sudo(call))?;
+    if code != 0 {
+        let exit = unit.state()?.verdict_of_start();
+        return Err(Error::Service {
+            message: format!("systemd did not start {name}; 'rc_domino systemlog' shows why"),
+            exit,
+        });
+    }
+    if arguments.live.is_some() {
+        return live::console(call, false, ui);
+    }
+    if let Some(limit) = arguments.ready_within() {
+        return super::status::wait_ready(call, limit, ui);
+    }
+    ui.line(&format!("Started {name}"));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,167 @@
+//! `stop` and `quit`: stop the server, itself or through its unit, and answer
+//! 0 only when its databases are whole on disk.
+
+use super::identity::{self, Identity};
+use super::loading::{self, Needs};
+use super::{Call, live, with_work};
+use crate::cli::LiveArgs;
+use crate::domino::closure;
+use crate::domino::processes;
+use crate::domino::stop::{self, Stopped};
+use crate::domino::tools::Work;
+use crate::domino::{Partition, lock};
+use crate::error::{Error, Result, shown};
+use crate::exit::Exit;
+use crate::os::lock::Lock;
+use crate::service::systemd::Unit;
+use crate::ui::Ui;
+
+/// Runs the verb; `keep_controller` for `quit`.
+pub fn run(call: &Call, arguments: LiveArgs, keep_controller: bool, ui: &mut Ui) -> Result<Exit> {
+    let identity = identity::settle(call)?;
+    if let Some(unit) = loading::unit(call, &identity)? {
+        return through_unit(call, &identity, &unit, arguments, ui);
+    }
+    let access = loading::access_as(call, &identity, Needs::Login, ui)?;
+    let partition = match loading::here(access) {
+        Ok(partition) => partition,
+        Err(exit) => return Ok(exit),
+    };
+    check(&partition)?;
+    with_work(&partition, ui, |work| {
+        // Begun with the signals held back: its thread must not take them.
+        let _console = live_console(&partition, arguments)?;
+        let lock = lock::acquire(work)?;
+        stop_locked(work, &lock, keep_controller)
+    })
+}
+
+fn live_console(partition: &Partition, arguments: LiveArgs) -> Result<Option<live::Background>> {
+    arguments
+        .live
+        .map(|_| live::Background::start(partition))
+        .transpose()
+}
+
+/// What must be right before anything is touched.
+pub fn check(partition: &Partition) -> Result<()> {
+    partition.require_installed()?;
+    partition.require_data()
+}
+
+/// Stops the server under a lock that is held already, and tells what came of
+/// it.
+pub fn stop_locked(work: &mut Work, lock: &Lock, keep_controller: bool) -> Result<Exit> {
+    let name = shown(&work.partition.name());
+    work.reporter
+        .info(&format!("Stopping Domino server {name}"));
+    let (text, exit) = match stop::stop(work, lock, keep_controller)? {
+        Stopped::WasDown => (format!("Domino server {name} was not running"), Exit::Done),
+        Stopped::Cleanly(took) => (
+            format!(
+                "Domino server {name} stopped after {} seconds",
+                took.as_secs()
+            ),
+            Exit::Done,
+        ),
+        Stopped::Forcibly(took) => {
+            work.reporter.warn(&format!(
+                "Domino server {name} was stopped by force after {} seconds: its databases were not closed cleanly, do not trust a snapshot taken now",
+                took.as_secs()
+            ));
+            return Ok(Exit::Unclean);
+        }
+        Stopped::Crashing(took) => {
+            work.reporter.warn(&format!(
+                "Domino server {name} crashed while stopping, after {} seconds: its databases were not closed cleanly, do not trust a snapshot taken now",
+                took.as_secs()
+            ));
+            show_crash(work);
+            return Ok(Exit::Crashed);
+        }
+        Stopped::WasDownUnclean(how) => {
+            work.reporter.warn(&unclean_since(&name, &how));
+            return Ok(Exit::Unclean);
+        }
+    };
+    work.reporter.info(&text);
+    Ok(exit)
+}
+
+fn unclean_since(name: &str, how: &str) -> String {
+    format!(
+        "Domino server {name} is down, but its databases were not closed cleanly: {how}; start it once to recover them, do not trust a snapshot taken now"
+    )
+}
+
+/// Where Domino wrote down what happened.
+fn show_crash(work: &mut Work) {
+    let data = work.partition.data();
+    for (title, name) in [
+        ("Fault recovery history", "fault_recovery.hst"),
+        ("NSD files", "nsdindex.nbf"),
+    ] {
+        let file = data.join(name);
+        if let Ok(text) = crate::os::files::read_bounded(&file, 1 << 20) {
+            work.reporter
+                .info(&format!("{title} ({}):", file.display()));
+            let lines: Vec<&[u8]> = text
+                .split(|byte| *byte == b'\n')
+                .filter(|line| !line.is_empty())
+                .collect();
+            for line in &lines[lines.len().saturating_sub(20)..] {
+                work.reporter
+                    .info(&format!("  {}", String::from_utf8_lossy(line)));
+            }
+        }
+    }
+}
+
+/// Lets systemd stop the unit, then makes sure with /proc that nothing is
+/// left, and flushes. A server that runs outside its unit is stopped too.
+fn through_unit(
+    call: &Call,
+    identity: &Identity,
+    unit: &Unit,
+    arguments: LiveArgs,
+    ui: &mut Ui,
+) -> Result<Exit> {
+    let name = shown(unit.name());
+    let was = unit.state()?;
+    ui.line(&format!("Stopping systemd unit {name}"));
+    let mut systemctl = unit.begin("stop", loading::through_sudo(call))?;
+    // From here on as the Domino user: what follows reads his files.
+    let partition = loading::load_as(call, identity, ui)?;
+    let console = live_console(&partition, arguments)?;
+    let status = systemctl
+        .wait()
+        .map_err(Error::system("wait for systemctl"))?;
+    drop(console);
+    if !status.success() {
+        ui.error(&format!("systemctl could not stop {name}"));
+    }
+    let verdict = if was.is_up() {
+        unit.state()?.verdict_of_stop()
+    } else {
+        Exit::Done
+    };
+    let left = processes::find(&partition)?;
+    if !left.is_empty() {
+        ui.line(&format!(
+            "Still running, outside of {name}: {}",
+            processes::list(&left)
+        ));
+        // This process gave up root's rights: a login is not to be had any
+        // more, but the rights to tell the server to quit are.
+        check(&partition)?;
+    }
+    let rest = with_work(&partition, ui, |work| {
+        if matches!(verdict, Exit::Unclean | Exit::Crashed) {
+            // systemd may have killed what its stop command could not.
+            closure::mark_unclean(work, "systemd had to end the server");
+        }
+        let lock = lock::acquire(work)?;
+        stop_locked(work, &lock, false)
+    })?;
+    Ok(if verdict == Exit::Done { rest } else { verdict })
+}

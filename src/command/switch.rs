@@ -1,0 +1,213 @@
+//! Becoming the Domino user: in this process, by a login, or through sudo.
+
+use super::Call;
+use super::identity::Identity;
+use super::loading::Needs;
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::os::files::is_executable;
+use crate::os::signals::{Signal, Signals};
+use crate::os::spawn::{Launch, Stream};
+use crate::os::users::{self, User};
+use crate::os::wait::wait_any;
+use crate::ui::Ui;
+use std::ffi::{OsStr, OsString};
+use std::io::IsTerminal;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+
+/// What a login's environment starts from.
+const LOGIN_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// Gives up root's rights for good and becomes the Domino user: groups, gid,
+/// uid, verified. Returns the environment he has then; nothing of root's.
+pub fn become_user(call: &Call, user: &User) -> Result<Vec<(OsString, OsString)>> {
+    let failed = |cause| Error::Switch {
+        user: user.name.clone(),
+        cause,
+    };
+    let groups = users::supplementary_groups(&call.root, user).map_err(failed)?;
+    users::become_user(user, &groups).map_err(failed)?;
+    // Root's working directory may be closed to him.
+    if std::env::current_dir().is_err() || !readable(Path::new(".")) {
+        std::env::set_current_dir("/").map_err(Error::system("change to /"))?;
+    }
+    let mut environment: Vec<(OsString, OsString)> = call
+        .environment
+        .iter()
+        .filter(|(name, _)| kept(name))
+        .cloned()
+        .collect();
+    environment.extend([
+        ("HOME".into(), user.home.clone().into()),
+        ("USER".into(), user.name.clone()),
+        ("LOGNAME".into(), user.name.clone()),
+        ("SHELL".into(), user.shell.clone().into()),
+        ("PATH".into(), LOGIN_PATH.into()),
+    ]);
+    Ok(environment)
+}
+
+fn readable(path: &Path) -> bool {
+    std::fs::read_dir(path).is_ok()
+}
+
+/// What a user keeps of root's environment: how his terminal works and what
+/// language he reads, as `su -` keeps TERM.
+fn kept(name: &OsStr) -> bool {
+    name == "TERM" || name == "LANG" || name == "COLORTERM" || name.as_bytes().starts_with(b"LC_")
+}
+
+/// Runs this program again as the Domino user with the login environment and
+/// the limits that `su - USER` gives, and returns its exit code.
+pub fn run_as_login(user: &User, arguments: &[OsString], ui: &mut Ui) -> Result<Exit> {
+    let program = own_program()?;
+    let shell = login_shell(user);
+    let mut launch = Launch::new(login_tool()?);
+    // Everything is passed on as positional parameters: nothing that a caller
+    // typed ever becomes part of a command string.
+    launch.args.push("-l".into());
+    if let Some(shell) = shell {
+        launch.args.extend(["-s".into(), shell.into()]);
+    }
+    launch
+        .args
+        .extend(["-c".into(), "exec \"$0\" \"$@\"".into()]);
+    launch
+        .args
+        .extend([user.name.clone(), "--".into(), program.into()]);
+    launch
+        .args
+        .extend(["--direct".into(), "--user".into(), user.name.clone()]);
+    launch.args.extend(arguments.iter().cloned());
+    launch.env = std::env::vars_os().collect();
+    run_in_front(launch, ui)
+}
+
+/// runuser asks no password and is meant for root; su is the fallback.
+fn login_tool() -> Result<PathBuf> {
+    [
+        "/usr/sbin/runuser",
+        "/sbin/runuser",
+        "/usr/bin/runuser",
+        "/usr/bin/su",
+        "/bin/su",
+    ]
+    .into_iter()
+    .map(PathBuf::from)
+    .find(|tool| is_executable(tool))
+    .ok_or_else(|| Error::Program {
+        program: "runuser".into(),
+        cause: std::io::Error::new(
+            std::io::ErrorKind::NotFound,
+            "neither runuser nor su is installed; they give the Domino user his login environment and limits",
+        ),
+    })
+}
+
+/// A shell to name explicitly where the user's own does not understand the
+/// command string: nologin, csh and the like.
+fn login_shell(user: &User) -> Option<&'static str> {
+    let name = user.shell.file_name().unwrap_or_default();
+    let posix = ["sh", "bash", "dash", "ksh", "ksh93", "mksh", "zsh", "ash"]
+        .iter()
+        .any(|shell| name == *shell);
+    if posix && is_executable(&user.shell) {
+        return None;
+    }
+    let bash = "/bin/bash";
+    Some(if is_executable(Path::new(bash)) {
+        bash
+    } else {
+        "/bin/sh"
+    })
+}
+
+/// Runs this program again through sudo, as root, for a caller who is neither
+/// root nor the Domino user.
+pub fn run_through_sudo(
+    call: &Call,
+    identity: &Identity,
+    needs: Needs,
+    ui: &mut Ui,
+) -> Result<Exit> {
+    let refused = || Error::OtherUser {
+        user: identity.user.name.clone(),
+        try_instead: as_typed(call),
+    };
+    if call.variable("DOMINO_NO_SUDO").is_some() {
+        return Err(refused());
+    }
+    let mut launch = Launch::new("sudo");
+    if !std::io::stdin().is_terminal() {
+        // Nobody can type a password.
+        launch.args.push("-n".into());
+    }
+    launch.args.push("--".into());
+    launch.args.push(own_program()?.into());
+    launch
+        .args
+        .extend(["--user".into(), identity.user.name.clone()]);
+    if call.direct {
+        launch.args.push("--direct".into());
+    }
+    launch.args.extend(call.arguments.iter().skip(1).cloned());
+    launch.env = call.environment.clone();
+    match run_in_front(launch, ui) {
+        Err(Error::Program { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => {
+            Err(refused())
+        }
+        // sudo refuses with 1, which a verb that only looks never answers.
+        Ok(Exit::Failed) if needs == Needs::Rights => Err(refused()),
+        other => other,
+    }
+}
+
+fn as_typed(call: &Call) -> String {
+    let mut line = String::from("sudo rc_domino");
+    for argument in call.arguments.iter().skip(1) {
+        line.push(' ');
+        line.push_str(&crate::error::shown(argument));
+    }
+    line
+}
+
+/// This program's own file, as it can be run again.
+pub fn own_program() -> Result<PathBuf> {
+    std::env::current_exe().map_err(Error::system("find this program's own file"))
+}
+
+/// Runs a program in the foreground with this one's terminal, passing SIGTERM
+/// and SIGHUP on; its code becomes this program's.
+pub fn run_in_front(mut launch: Launch, _ui: &mut Ui) -> Result<Exit> {
+    let program = PathBuf::from(&launch.program);
+    launch.stdin = Stream::Inherit;
+    launch.stdout = Stream::Inherit;
+    launch.stderr = Stream::Inherit;
+    let signals = Signals::block().map_err(Error::system("hold back signals"))?;
+    let mut child = launch
+        .spawn()
+        .map_err(|cause| Error::Program { program, cause })?;
+    while let Some(handle) = child.handle().map_err(Error::system("watch a program"))? {
+        let wake = wait_any(&[handle], Some(&signals), &[], None)
+            .map_err(Error::system("watch a program"))?;
+        if !wake.ended.is_empty() {
+            break;
+        }
+        // Ctrl-C reaches the program from the terminal already.
+        if let Some(signal) = wake.signal.filter(|signal| *signal != Signal::SIGINT)
+            && let Some(handle) = child.handle().map_err(Error::system("watch a program"))?
+        {
+            handle
+                .signal(signal)
+                .map_err(Error::system("pass a signal on"))?;
+        }
+    }
+    let status = child.wait().map_err(Error::system("wait for a program"))?;
+    Ok(match (status.code(), status.signal()) {
+        (Some(0), _) => Exit::Done,
+        (Some(code), _) => Exit::of_code(u8::try_from(code).unwrap_or(1)),
+        (None, signal) => Exit::Signal(signal.and_then(|n| u8::try_from(n).ok()).unwrap_or(0)),
+    })
+}

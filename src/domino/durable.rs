@@ -1,0 +1,70 @@
+//! Makes what the server wrote durable: flushes every filesystem that holds
+//! its data.
+//!
+//! After a clean stop the databases are whole in memory, not yet on disk: a
+//! snapshot taken at once lacks what is still dirty (measured with an 8 MB
+//! file that was not in a snapshot of its disk at all).
+
+use super::partition::Partition;
+use crate::error::{Error, Result};
+use crate::os::files::Filesystem;
+use crate::settings::notes_ini::directory_links;
+use std::collections::BTreeMap;
+
+/// notes.ini entries that put data outside the data directory.
+const DATA_PATHS: [&str; 5] = [
+    "Directory",
+    "Translog_Path",
+    "DAOSBasePath",
+    "NIFBasePath",
+    "FTBasePath",
+];
+
+/// The filesystems that hold a server's data, opened before its shutdown: the
+/// kernel reports a failed write to those who had the filesystem open then.
+#[derive(Debug)]
+pub struct Storage {
+    filesystems: Vec<Filesystem>,
+    /// notes.ini could not be read, so nobody knows what else belongs to it.
+    incomplete: bool,
+}
+
+impl Storage {
+    /// Opens one directory on each filesystem that holds data of this server.
+    pub fn of(partition: &Partition) -> Result<Storage> {
+        let data = partition.data();
+        let ini = partition.notes_ini();
+        let mut places = directory_links(&data);
+        if let Ok(ini) = &ini {
+            places.extend(DATA_PATHS.iter().filter_map(|name| ini.path(name, &data)));
+        }
+        let mut found = BTreeMap::new();
+        let own = Filesystem::open(&data).map_err(Error::file("open", &data))?;
+        found.insert(own.id(), own);
+        for place in places {
+            // A path that is not there holds no data.
+            if let Ok(filesystem) = Filesystem::open(&place) {
+                found.entry(filesystem.id()).or_insert(filesystem);
+            }
+        }
+        Ok(Storage {
+            filesystems: found.into_values().collect(),
+            incomplete: ini.is_err(),
+        })
+    }
+
+    /// Flushes them all and returns how many there are. Where it is not known
+    /// what belongs to the server, everything on this host is flushed first.
+    pub fn flush(&self) -> Result<usize> {
+        if self.incomplete {
+            crate::os::files::sync_everything();
+        }
+        for filesystem in &self.filesystems {
+            filesystem.sync().map_err(|cause| Error::NotFlushed {
+                path: filesystem.path().to_path_buf(),
+                cause,
+            })?;
+        }
+        Ok(self.filesystems.len())
+    }
+}

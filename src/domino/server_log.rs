@@ -1,0 +1,164 @@
+//! The server's console log: the file its output is appended to.
+
+use super::partition::Partition;
+use crate::error::{Error, Result};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// At most this much of a log is looked at when searching it: 5,000 lines, as
+/// the original looks at, are rarely longer.
+const SEARCHED_BYTES: u64 = 4 * 1024 * 1024;
+
+/// The console log of a partition.
+#[derive(Clone, Debug)]
+pub struct ServerLog {
+    path: PathBuf,
+}
+
+impl ServerLog {
+    /// The log that the configuration names.
+    pub fn of(partition: &Partition) -> ServerLog {
+        ServerLog {
+            path: partition.log(),
+        }
+    }
+
+    /// A log by its path.
+    pub fn at(path: PathBuf) -> ServerLog {
+        ServerLog { path }
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens it (through a link, where the site has made one) so that whatever is written goes to its end, also when others
+    /// write to it or it is truncated meanwhile.
+    pub fn open_for_append(&self) -> Result<File> {
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&self.path)
+            .map_err(Error::file("write to", &self.path))
+    }
+
+    /// Appends lines in one write.
+    pub fn append(&self, text: &[u8]) -> Result<()> {
+        self.open_for_append()?
+            .write_all(text)
+            .map_err(Error::file("write to", &self.path))
+    }
+
+    /// Its size in bytes; 0 where there is none yet.
+    pub fn size(&self) -> u64 {
+        std::fs::metadata(&self.path).map_or(0, |found| found.len())
+    }
+
+    /// What was written since it had `offset` bytes; all of it where it was
+    /// truncated or replaced since. Only the last part of a long stretch.
+    pub fn since(&self, offset: u64) -> Vec<u8> {
+        let size = self.size();
+        let from = if size < offset { 0 } else { offset };
+        self.read(from.max(size.saturating_sub(SEARCHED_BYTES)))
+    }
+
+    fn read(&self, from: u64) -> Vec<u8> {
+        let mut text = Vec::new();
+        // A log that cannot be read tells nothing; that is no failure of the
+        // verb that looks into it.
+        if let Ok(mut file) = crate::os::files::open_regular(&self.path)
+            && file.seek(SeekFrom::Start(from)).is_ok()
+        {
+            let _ = file.take(SEARCHED_BYTES).read_to_end(&mut text);
+        }
+        text
+    }
+
+    /// The last `count` lines, read from the end.
+    pub fn last_lines(&self, count: usize) -> Result<Vec<u8>> {
+        let read = || -> std::io::Result<Vec<u8>> {
+            let mut file = crate::os::files::open_regular(&self.path)?;
+            let mut position = file.metadata()?.len();
+            let mut text: Vec<u8> = Vec::new();
+            let mut block = vec![0; 64 * 1024];
+            while position > 0 && count_lines(&text) <= count {
+                let length = position.min(block.len() as u64);
+                position -= length;
+                file.seek(SeekFrom::Start(position))?;
+                let part = &mut block[..length as usize];
+                file.read_exact(part)?;
+                text.splice(0..0, part.iter().copied());
+            }
+            let excess = count_lines(&text).saturating_sub(count);
+            let start = line_starts(&text).nth(excess).unwrap_or(text.len());
+            Ok(text.split_off(start))
+        };
+        read().map_err(Error::file("read", &self.path))
+    }
+}
+
+fn count_lines(text: &[u8]) -> usize {
+    line_starts(text).count()
+}
+
+fn line_starts(text: &[u8]) -> impl Iterator<Item = usize> + '_ {
+    (!text.is_empty()).then_some(0).into_iter().chain(
+        text.iter()
+            .enumerate()
+            .filter(|(at, byte)| **byte == b'\n' && at + 1 < text.len())
+            .map(|(at, _)| at + 1),
+    )
+}
+
+/// Whether `needle` stands in `text`.
+pub fn contains(text: &[u8], needle: &[u8]) -> bool {
+    text.windows(needle.len()).any(|window| window == needle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(text: &[u8]) -> (tempfile::TempDir, ServerLog) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("server.log");
+        std::fs::write(&path, text).unwrap();
+        (directory, ServerLog::at(path))
+    }
+
+    #[test]
+    fn last_lines_are_counted_from_the_end() {
+        let (_keep, log) = log(b"one\ntwo\nthree\n");
+        assert_eq!(log.last_lines(2).unwrap(), b"two\nthree\n");
+        assert_eq!(log.last_lines(9).unwrap(), b"one\ntwo\nthree\n");
+        assert_eq!(log.last_lines(0).unwrap(), b"");
+    }
+
+    #[test]
+    fn an_unfinished_last_line_counts() {
+        let (_keep, log) = log(b"one\ntwo\nthr");
+        assert_eq!(log.last_lines(1).unwrap(), b"thr");
+        assert_eq!(log.last_lines(2).unwrap(), b"two\nthr");
+    }
+
+    #[test]
+    fn last_lines_cross_block_borders() {
+        let text: Vec<u8> = (0..40_000)
+            .flat_map(|n| format!("{n}\n").into_bytes())
+            .collect();
+        let (_keep, log) = log(&text);
+        let last = log.last_lines(30_000).unwrap();
+        assert!(last.starts_with(b"10000\n10001\n"));
+        assert!(last.ends_with(b"39999\n"));
+    }
+
+    #[test]
+    fn since_survives_truncation() {
+        let (_keep, log) = log(b"0123456789");
+        assert_eq!(log.since(4), b"456789");
+        std::fs::write(log.path(), b"new").unwrap();
+        assert_eq!(log.since(10), b"new");
+    }
+}

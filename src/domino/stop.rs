@@ -1,0 +1,342 @@
+//! Stops a server and makes sure that what it wrote is on disk.
+
+use super::archive;
+use super::client;
+use super::closure;
+use super::durable::Storage;
+use super::hooks::{self, Hook};
+use super::nsd;
+use super::pid_file;
+use super::processes::{self, Programs, Role};
+use super::server_log::{ServerLog, contains};
+use super::state::State;
+use super::tools::{Work, launch, output_to};
+use super::waiting::{Watch, Woken};
+use crate::error::{Error, Result, shown};
+use crate::os::lock::Lock;
+use crate::os::signals::Signal;
+use crate::os::spawn::Stream;
+use std::ffi::OsStr;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+/// How often a wait says what it waits for.
+const PROGRESS_EVERY: Duration = Duration::from_secs(10);
+
+/// How long processes may take to vanish once NSD has killed them.
+const AFTER_KILL: Duration = Duration::from_secs(10);
+
+/// How long the Java controller may take, as in the original: 10 × 10 s.
+const CONTROLLER_LIMIT: Duration = Duration::from_secs(100);
+
+/// The line by which Domino says that it is dying (looked for by the original
+/// too, in the last 5,000 lines; here only in what this shutdown wrote).
+const CRASH_TEXT: &[u8] = b"NSD is in progress";
+
+/// How a server was stopped. Only after the first two are its databases whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// Nothing ran, and the last run ended well.
+    WasDown,
+    /// It shut down by itself; after so long.
+    Cleanly(Duration),
+    /// It had to be killed.
+    Forcibly(Duration),
+    /// It crashed while it was shutting down.
+    Crashing(Duration),
+    /// Nothing ran, but the last run did not end well; how it ended.
+    WasDownUnclean(String),
+}
+
+/// Stops the server. On return nothing of it runs (but the Java controller,
+/// where `keep_controller` asks for that) and its filesystems are flushed;
+/// otherwise there is an error.
+pub fn stop(work: &mut Work, _lock: &Lock, keep_controller: bool) -> Result<Stopped> {
+    let programs = Programs::of(work.partition);
+    let uid = work.partition.user.uid;
+    let storage = Storage::of(work.partition)?;
+    let state = State::of(processes::find_among(&programs, uid)?);
+    let outcome = if state.can_stop() {
+        let outcome = stop_server(work, &programs, &state)?;
+        pid_file::remove(work);
+        if work.partition.settings.archive_logs_shutdown.value {
+            archive::rotate(work)?;
+        }
+        hooks::run(work, Hook::PostShutdown, None)?;
+        outcome
+    } else {
+        was_down(work)
+    };
+    if !keep_controller {
+        stop_idle(work, &programs)?;
+    }
+    let left = processes::find_among(&programs, uid)?;
+    let left: Vec<_> = left
+        .into_iter()
+        .filter(|found| !(keep_controller && found.role == Role::Controller))
+        .collect();
+    if !left.is_empty() {
+        return Err(still_running(&left));
+    }
+    let count = storage.flush()?;
+    work.reporter.info(&format!(
+        "Flushed {count} filesystem{} that hold{} its data",
+        if count == 1 { "" } else { "s" },
+        if count == 1 { "s" } else { "" },
+    ));
+    Ok(outcome)
+}
+
+/// Nothing ran: how did the last run end?
+fn was_down(work: &Work) -> Stopped {
+    closure::unclean(work.partition).map_or(Stopped::WasDown, Stopped::WasDownUnclean)
+}
+
+fn still_running(left: &[processes::DominoProcess]) -> Error {
+    Error::StillRunning(format!(
+        "still running: {}; look at them with 'ps', end them with 'rc_domino cleanup'",
+        processes::list(left)
+    ))
+}
+
+fn is_controller(role: Role) -> bool {
+    role == Role::Controller
+}
+
+fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<Stopped> {
+    let server = state.server().map(|found| found.pid());
+    let log = ServerLog::of(work.partition);
+    if server.is_some() {
+        announce(work)?;
+        hooks::run(work, Hook::PreShutdown, server)?;
+        work.check_signals("the server was not told to quit and goes on running")?;
+    } else {
+        work.reporter.warn(&format!(
+            "there is no server, but processes of one are left: {}",
+            processes::list(state.processes())
+        ));
+    }
+    let written_before = log.size();
+    let began = Instant::now();
+    if server.is_some() {
+        work.reporter.info("Waiting for the shutdown to complete");
+        if let Err(error) = client::start_client(work, &["-q"]) {
+            work.reporter
+                .warn(&format!("{error}; the server could not be told to quit"));
+        }
+    }
+    let mut watch = Watch::new(programs.clone(), work.partition.user.uid, is_controller)?;
+    let killed = !wait_for_shutdown(work, &mut watch, began)?;
+    if killed {
+        let seconds = began.elapsed().as_secs();
+        work.reporter.warn(&format!(
+            "still running after {seconds} seconds (DOMINO_SHUTDOWN_TIMEOUT): {}; now by force",
+            processes::list(watch.left())
+        ));
+        closure::mark_unclean(work, "the server was stopped by force");
+        if let Err(error) = nsd::kill(work) {
+            match error {
+                Error::Program { .. } => work.reporter.warn(&error.to_string()),
+                other => return Err(other),
+            }
+        }
+        watch.look()?;
+        if watch.wait(work.signals, Instant::now() + AFTER_KILL)? != Woken::AllGone
+            && watch.look()?
+        {
+            return Err(still_running(watch.left()));
+        }
+        return Ok(Stopped::Forcibly(began.elapsed()));
+    }
+    let took = began.elapsed();
+    if contains(&log.since(written_before), CRASH_TEXT) {
+        closure::mark_unclean(work, "the server crashed while stopping");
+        return Ok(Stopped::Crashing(took));
+    }
+    Ok(match server {
+        Some(_) => Stopped::Cleanly(took),
+        None if state.has_died() => {
+            closure::mark_unclean(work, "the server died");
+            Stopped::Forcibly(took)
+        }
+        None => was_down(work),
+    })
+}
+
+/// Broadcast to the users, then the site's own console command.
+fn announce(work: &mut Work) -> Result<()> {
+    let settings = &work.partition.settings;
+    if settings.broadcast_shutdown_message.value {
+        let text = OsStr::new(" BROADCAST \"(!) Domino Server will be stopped now\"");
+        if let Err(error) = client::command(work, text) {
+            soften(work, error)?;
+        }
+    }
+    let settings = &work.partition.settings;
+    let delay = settings.pre_shutdown_delay.value;
+    if let Some(command) = settings.pre_shutdown_command.value.clone() {
+        work.reporter
+            .info(&format!("Sending '{}'", shown(&command)));
+        let sent = client::command(work, &command);
+        if let Err(error) = sent {
+            soften(work, error)?;
+        }
+        if let Some(delay) = delay.filter(|delay| !delay.is_zero()) {
+            work.reporter
+                .info(&format!("Waiting {} seconds after it", delay.as_secs()));
+            let until = Instant::now() + delay;
+            let wake = crate::os::wait::wait_any(&[], Some(work.signals), &[], Some(until))
+                .map_err(Error::system("wait"))?;
+            if let Some(signal) = wake.signal {
+                return Err(work.interrupted(
+                    signal,
+                    "the server was not told to quit and goes on running",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A command that could not be sent is said; the shutdown goes on.
+fn soften(work: &mut Work, error: Error) -> Result<()> {
+    match error {
+        Error::Program { .. } | Error::File { .. } => {
+            work.reporter.warn(&error.to_string());
+            Ok(())
+        }
+        other => Err(other),
+    }
+}
+
+/// Waits until all has gone (true), or the shutdown's time is up (false).
+fn wait_for_shutdown(work: &mut Work, watch: &mut Watch, began: Instant) -> Result<bool> {
+    let settings = &work.partition.settings;
+    let give_up = began + settings.shutdown_timeout.value;
+    let mut tika = Some(began + settings.tika_shutdown_term_seconds.value);
+    let mut delayed = settings
+        .text(Hook::ShutdownDelayed.setting())
+        .is_some()
+        .then(|| began + settings.shutdown_delayed_seconds.value);
+    let mut progress = began + PROGRESS_EVERY;
+    loop {
+        let next = [Some(give_up), Some(progress), tika, delayed]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(give_up);
+        match watch.wait(work.signals, next)? {
+            Woken::AllGone => return Ok(true),
+            Woken::Signal(signal) => {
+                return Err(work.interrupted(
+                    signal,
+                    format!(
+                        "the server goes on shutting down, nobody waits for it any more; still running: {}",
+                        processes::list(watch.left())
+                    ),
+                ));
+            }
+            Woken::TimedOut => {}
+        }
+        let now = Instant::now();
+        if now >= give_up {
+            return Ok(!watch.look()?);
+        }
+        if now >= progress {
+            progress += PROGRESS_EVERY;
+            if !watch.look()? {
+                return Ok(true);
+            }
+            work.reporter.progress(&format!(
+                "Waiting since {} seconds for {}",
+                now.duration_since(began).as_secs(),
+                processes::list(watch.left())
+            ));
+        }
+        if tika.is_some_and(|at| now >= at) {
+            tika = None;
+            end_tika(work, watch);
+        }
+        if delayed.is_some_and(|at| now >= at) {
+            delayed = None;
+            hooks::run(work, Hook::ShutdownDelayed, None)?;
+        }
+    }
+}
+
+/// Tika serves full-text indexing and holds no database open; it is known to
+/// hang in a shutdown.
+fn end_tika(work: &mut Work, watch: &Watch) {
+    for (found, handle) in watch.of_role(Role::Tika) {
+        match handle.signal(Signal::SIGKILL) {
+            Ok(_) => work
+                .reporter
+                .info(&format!("Ended {found}, which does not stop by itself")),
+            Err(cause) => work.reporter.warn(&format!("cannot end {found}: {cause}")),
+        }
+    }
+}
+
+/// Stops what may be left beside a server that is down: the Java controller,
+/// console commands that wait for an answer.
+pub fn stop_idle(work: &mut Work, programs: &Programs) -> Result<()> {
+    let mut watch = Watch::new(programs.clone(), work.partition.user.uid, |role| {
+        !matches!(role, Role::Controller | Role::Client)
+    })?;
+    if watch.left().is_empty() {
+        return Ok(());
+    }
+    let limit = if watch.of_role(Role::Controller).next().is_some() {
+        work.reporter.info("Stopping the Java controller");
+        ask_controller_to_quit(work)?;
+        CONTROLLER_LIMIT
+    } else {
+        AFTER_KILL
+    };
+    let until = Instant::now() + limit;
+    match watch.wait(work.signals, until)? {
+        Woken::AllGone => {}
+        Woken::Signal(signal) => {
+            return Err(work.interrupted(
+                signal,
+                "the server is down, its Java controller may not be yet",
+            ));
+        }
+        Woken::TimedOut => {
+            watch.look()?;
+            for (found, handle) in watch.all() {
+                work.reporter.warn(&format!(
+                    "{found} did not stop within {} seconds and is killed",
+                    limit.as_secs()
+                ));
+                handle.signal(Signal::SIGKILL).map_err(Error::Processes)?;
+            }
+            watch.wait(work.signals, Instant::now() + AFTER_KILL)?;
+        }
+    }
+    let lock = work.partition.data().join(".jsc_lock");
+    match std::fs::remove_file(&lock) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::file("remove", lock)(cause))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `server -jc -q -y`; it asks for confirmation, so it gets a `y` to read.
+fn ask_controller_to_quit(work: &mut Work) -> Result<()> {
+    let tool = super::tools::Tool::new(work.partition.program("server"), ["-jc", "-q", "-y"]);
+    let log = ServerLog::of(work.partition).open_for_append()?;
+    let mut launch = launch(work.partition, &tool);
+    output_to(&mut launch, &log)?;
+    let (reader, mut writer) = std::io::pipe().map_err(Error::system("make a pipe"))?;
+    writer
+        .write_all(b"y\n")
+        .map_err(Error::system("write into a pipe"))?;
+    launch.stdin = Stream::File(std::os::fd::OwnedFd::from(reader).into());
+    launch.new_session = true;
+    launch
+        .spawn()
+        .map(drop)
+        .map_err(super::tools::program_failed(&tool.program))
+}

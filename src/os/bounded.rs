@@ -1,0 +1,400 @@
+//! Running a program to its end, within a limit, with its output handed on.
+
+use super::explain;
+use super::process;
+use super::signals::{Signal, Signals};
+use super::spawn::{Child, Launch, Stream};
+use super::wait;
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::{self, PipeReader};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+/// How long a process group may take to end after SIGTERM before SIGKILL.
+pub const GRACE: Duration = Duration::from_secs(5);
+
+/// How often it is looked at whether a process group is empty.
+const GROUP_STEP: Duration = Duration::from_millis(20);
+
+/// The longest line that is handed on in one piece, in bytes.
+const LINE_MAX: usize = 64 * 1024;
+
+/// The most that is read from a pipe after the program has ended, in bytes: what
+/// it started may go on writing.
+const DRAIN_MAX: usize = 1024 * 1024;
+
+/// How a bounded run came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The program ended by itself, or by a signal that is not ours.
+    Exited(ExitStatus),
+    /// The limit was reached; its process group was ended.
+    TimedOut,
+    /// This signal asked us to end; its process group was ended.
+    Interrupted(Signal),
+}
+
+/// A piece of a program's output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// A line without its newline, or 64 KiB of a longer one.
+    Line(&'a [u8]),
+    /// At the end: so many bytes came after the bound and were thrown away.
+    Dropped(u64),
+}
+
+/// What becomes of a program's output.
+pub enum Output<'a> {
+    /// It goes where the launch says.
+    AsLaunched,
+    /// Standard output and error, through one pipe, line by line as they come,
+    /// up to `bound` bytes; the launch's own streams are replaced.
+    Lines {
+        /// The most that is handed on, in bytes; the rest is read and dropped.
+        bound: u64,
+        /// Called for each line.
+        each: &'a mut dyn FnMut(Piece<'_>),
+    },
+    /// Standard output alone, whole; the launch's own is replaced. More than
+    /// `bound` bytes end the program and are a `FileTooLarge` error.
+    Bytes {
+        /// The most that is accepted, in bytes.
+        bound: usize,
+        /// Where it is put.
+        into: &'a mut Vec<u8>,
+    },
+}
+
+/// Runs a program in a process group of its own until it ends, until `limit` is
+/// over (none: for ever) or until one of `signals` comes.
+///
+/// In the last two cases the group gets SIGTERM (and SIGCONT, should it be
+/// stopped), and [`GRACE`] later SIGKILL. What a program that ended by itself
+/// has left running is left alone, and its open pipes are not waited for.
+pub fn run_bounded(
+    mut launch: Launch,
+    limit: Option<Duration>,
+    signals: Option<&Signals>,
+    output: Output<'_>,
+) -> io::Result<Ended> {
+    launch.new_group = true;
+    let name = launch.program.clone();
+    let mut capture = Capture::prepare(&mut launch, output)
+        .map_err(|error| explain(error, format_args!("cannot run {}", name.display())))?;
+    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+    let mut child = launch.spawn()?;
+    let outcome = watch(&mut child, &mut capture, deadline, signals);
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            end_group(&mut child, &mut capture)?;
+            return Err(explain(error, name.display()));
+        }
+    };
+    match outcome {
+        Outcome::Ended => {
+            capture.drain()?;
+            capture.finish();
+            Ok(Ended::Exited(child.wait()?))
+        }
+        Outcome::Over => {
+            end_group(&mut child, &mut capture)?;
+            capture.finish();
+            Ok(Ended::TimedOut)
+        }
+        Outcome::Signal(signal) => {
+            end_group(&mut child, &mut capture)?;
+            capture.finish();
+            Ok(Ended::Interrupted(signal))
+        }
+    }
+}
+
+enum Outcome {
+    Ended,
+    Over,
+    Signal(Signal),
+}
+
+/// Waits for the program, reading what it writes. It is not reaped: as long as
+/// it is not, its process group's id cannot be another's.
+fn watch(
+    child: &mut Child,
+    capture: &mut Capture<'_>,
+    deadline: Option<Instant>,
+    signals: Option<&Signals>,
+) -> io::Result<Outcome> {
+    let Some(handle) = child.handle()? else {
+        return Ok(Outcome::Ended);
+    };
+    loop {
+        let wake = {
+            let pipe = capture.pipe.as_ref().map(AsFd::as_fd);
+            wait::wait_any_of(&[&handle], signals, pipe.as_slice(), deadline)?
+        };
+        if !wake.readable.is_empty() {
+            capture.read()?;
+        }
+        if !wake.ended.is_empty() {
+            return Ok(Outcome::Ended);
+        }
+        if let Some(signal) = wake.signal {
+            return Ok(Outcome::Signal(signal));
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Ok(Outcome::Over);
+        }
+    }
+}
+
+/// Ends the whole process group and reaps its leader. What is written in the
+/// meantime is still read, so that nobody hangs on a full pipe.
+fn end_group(child: &mut Child, capture: &mut Capture<'_>) -> io::Result<()> {
+    let group = nix::unistd::Pid::from_raw(child.pid.as_raw());
+    let send = |signal| {
+        let _ = nix::sys::signal::killpg(group, signal);
+    };
+    send(Signal::SIGTERM);
+    send(Signal::SIGCONT);
+    if !group_ended(child, capture, Instant::now() + GRACE)? {
+        send(Signal::SIGKILL);
+        // A process in an uninterruptible call outlives even that for a while.
+        group_ended(child, capture, Instant::now() + GRACE)?;
+    }
+    let _ = capture.drain();
+    child.try_wait()?;
+    Ok(())
+}
+
+fn group_ended(child: &Child, capture: &mut Capture<'_>, deadline: Instant) -> io::Result<bool> {
+    loop {
+        if !process::group_lives(child.pid)? {
+            return Ok(true);
+        }
+        let now = Instant::now();
+        if now >= deadline {
+            return Ok(false);
+        }
+        let step = deadline.min(now + GROUP_STEP);
+        let readable = {
+            let pipe = capture.pipe.as_ref().map(AsFd::as_fd);
+            wait::wait_any(&[], None, pipe.as_slice(), Some(step))?.readable
+        };
+        if !readable.is_empty() && capture.read().is_err() {
+            // Too much output: it is being ended for that already.
+            capture.pipe = None;
+        }
+    }
+}
+
+/// Our end of a program's output and what to do with it.
+struct Capture<'a> {
+    pipe: Option<PipeReader>,
+    output: Output<'a>,
+    line: Vec<u8>,
+    handed: u64,
+    dropped: u64,
+}
+
+impl<'a> Capture<'a> {
+    fn prepare(launch: &mut Launch, output: Output<'a>) -> io::Result<Capture<'a>> {
+        let pipe = match output {
+            Output::AsLaunched => None,
+            Output::Lines { .. } | Output::Bytes { .. } => {
+                let (reader, writer) = io::pipe()?;
+                let writer: File = OwnedFd::from(writer).into();
+                if matches!(output, Output::Lines { .. }) {
+                    launch.stderr = Stream::File(writer.try_clone()?);
+                }
+                launch.stdout = Stream::File(writer);
+                Some(reader)
+            }
+        };
+        Ok(Capture {
+            pipe,
+            output,
+            line: Vec::new(),
+            handed: 0,
+            dropped: 0,
+        })
+    }
+
+    /// Reads once what is there; at the end of the pipe that is closed.
+    fn read(&mut self) -> io::Result<usize> {
+        let Some(pipe) = &self.pipe else {
+            return Ok(0);
+        };
+        let mut buffer = [0u8; 16 * 1024];
+        let size = match rustix::io::read(pipe, &mut buffer) {
+            Ok(size) => size,
+            Err(Errno::INTR | Errno::AGAIN) => return Ok(0),
+            Err(error) => return Err(explain(error, "cannot read its output")),
+        };
+        if size == 0 {
+            self.pipe = None;
+        }
+        self.take(&buffer[..size])?;
+        Ok(size)
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.output {
+            Output::AsLaunched => {}
+            Output::Bytes { bound, into } => {
+                if into.len() + bytes.len() > *bound {
+                    return Err(io::Error::new(
+                        io::ErrorKind::FileTooLarge,
+                        format!("it wrote more than {bound} bytes and was ended"),
+                    ));
+                }
+                into.extend_from_slice(bytes);
+            }
+            Output::Lines { bound, each } => {
+                let room = usize::try_from(bound.saturating_sub(self.handed)).unwrap_or(usize::MAX);
+                let kept = &bytes[..bytes.len().min(room)];
+                self.handed += kept.len() as u64;
+                self.dropped += (bytes.len() - kept.len()) as u64;
+                for part in kept.split_inclusive(|byte| *byte == b'\n') {
+                    self.line.extend_from_slice(part);
+                    if let Some(line) = self.line.strip_suffix(b"\n") {
+                        each(Piece::Line(line));
+                        self.line.clear();
+                    } else if self.line.len() >= LINE_MAX {
+                        each(Piece::Line(&self.line));
+                        self.line.clear();
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what is in the pipe now, without waiting for more.
+    fn drain(&mut self) -> io::Result<()> {
+        let mut drained = 0;
+        while drained < DRAIN_MAX {
+            let Some(pipe) = &self.pipe else { break };
+            let mut polled = [PollFd::new(pipe, PollFlags::IN)];
+            if wait::poll_now(&mut polled)? == 0 {
+                break;
+            }
+            drained += self.read()?;
+        }
+        Ok(())
+    }
+
+    /// Hands on a last line without a newline, and says what was dropped.
+    fn finish(&mut self) {
+        let Output::Lines { each, .. } = &mut self.output else {
+            return;
+        };
+        if !self.line.is_empty() {
+            each(Piece::Line(&self.line));
+            self.line.clear();
+        }
+        if self.dropped > 0 {
+            each(Piece::Dropped(self.dropped));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Launch {
+        let mut launch = Launch::new("/bin/sh");
+        launch.args = vec!["-c".into(), script.into()];
+        launch.env = vec![("PATH".into(), "/usr/bin:/bin".into())];
+        launch
+    }
+
+    fn lines(script: &str, bound: u64, limit: Option<Duration>) -> (Ended, Vec<String>) {
+        let mut seen = Vec::new();
+        let mut each = |piece: Piece<'_>| {
+            seen.push(match piece {
+                Piece::Line(line) => String::from_utf8_lossy(line).into_owned(),
+                Piece::Dropped(bytes) => format!("dropped {bytes}"),
+            });
+        };
+        let output = Output::Lines {
+            bound,
+            each: &mut each,
+        };
+        let ended = run_bounded(shell(script), limit, None, output).unwrap();
+        (ended, seen)
+    }
+
+    #[test]
+    fn both_outputs_come_line_by_line_and_in_order() {
+        let (ended, seen) = lines("echo a; echo b >&2; printf c; exit 3", 1000, None);
+        assert_eq!(seen, ["a", "b", "c"]);
+        assert!(matches!(ended, Ended::Exited(status) if status.code() == Some(3)));
+        let (_, seen) = lines("echo 12345; echo 6789", 7, None);
+        assert_eq!(seen, ["12345", "6", "dropped 4"]);
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_ended_with_all_it_started() {
+        let begun = Instant::now();
+        let (ended, seen) = lines(
+            "sh -c 'trap \"echo child; exit\" TERM; echo ready; while :; do sleep 0.05; done' & \
+             trap 'exit 0' TERM; wait",
+            1000,
+            Some(Duration::from_millis(400)),
+        );
+        assert_eq!(ended, Ended::TimedOut);
+        assert!(seen.contains(&"child".to_string()), "{seen:?}");
+        assert!(begun.elapsed() < GRACE, "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn a_program_that_ignores_the_request_is_killed_after_the_grace() {
+        let begun = Instant::now();
+        let script = "trap '' TERM; while :; do sleep 0.1; done";
+        let (ended, _) = lines(script, 10, Some(Duration::from_millis(100)));
+        assert_eq!(ended, Ended::TimedOut);
+        assert!(begun.elapsed() >= GRACE && begun.elapsed() < GRACE * 2);
+    }
+
+    /// The daemon keeps the pipe: its starter's end must not wait for it.
+    #[test]
+    fn a_daemon_that_keeps_the_output_open_is_not_waited_for() {
+        let begun = Instant::now();
+        let (ended, seen) = lines("sleep 3 & echo started", 100, None);
+        assert!(matches!(ended, Ended::Exited(status) if status.success()));
+        assert_eq!(seen, ["started"]);
+        assert!(begun.elapsed() < Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_signal_ends_the_run_and_is_handed_on() {
+        let signals = Signals::block().unwrap();
+        // SAFETY: the thread is this one.
+        unsafe { libc::pthread_kill(libc::pthread_self(), libc::SIGINT) };
+        let ended = run_bounded(shell("sleep 20"), None, Some(&signals), Output::AsLaunched);
+        assert_eq!(ended.unwrap(), Ended::Interrupted(Signal::SIGINT));
+    }
+
+    #[test]
+    fn bytes_are_captured_whole_or_refused() {
+        let mut into = Vec::new();
+        let output = Output::Bytes {
+            bound: 8,
+            into: &mut into,
+        };
+        run_bounded(shell("printf 'a\\000b\\377'"), None, None, output).unwrap();
+        assert_eq!(into, b"a\0b\xff");
+        let mut into = Vec::new();
+        let output = Output::Bytes {
+            bound: 8,
+            into: &mut into,
+        };
+        let error = run_bounded(shell("yes"), None, None, output).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge, "{error}");
+        assert!(error.to_string().contains("/bin/sh"), "{error}");
+    }
+}

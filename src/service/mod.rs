@@ -1,0 +1,11 @@
+//! Who runs services on this host: systemd, or nobody.
+
+pub mod systemd;
+
+use crate::os::root::Root;
+
+/// Whether systemd runs this host: the test of sd_booted(3), a directory that
+/// exists only then.
+pub fn systemd_is_in_charge(root: &Root) -> bool {
+    root.path("/run/systemd/system").is_dir()
+}

@@ -1,0 +1,252 @@
+//! A server's unit under systemd, through systemctl and journalctl.
+
+use crate::error::{Error, Result, shown};
+use crate::exit::Exit;
+use crate::os::spawn::{Child, Launch, Stream};
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::process::{Command, Stdio};
+
+/// A unit by its name.
+#[derive(Clone, Debug)]
+pub struct Unit {
+    name: OsString,
+}
+
+/// What systemd knows of a unit, from `systemctl show`.
+#[derive(Clone, Debug, Default)]
+pub struct UnitState {
+    properties: HashMap<String, String>,
+}
+
+impl UnitState {
+    fn property(&self, name: &str) -> &str {
+        self.properties.get(name).map_or("", String::as_str)
+    }
+
+    /// Whether there is such a unit.
+    pub fn is_loaded(&self) -> bool {
+        self.property("LoadState") == "loaded"
+    }
+
+    /// `active`, `inactive`, `failed`, `activating` …
+    pub fn active(&self) -> &str {
+        self.property("ActiveState")
+    }
+
+    /// Whether it ran, or was on its way up or down.
+    pub fn is_up(&self) -> bool {
+        !matches!(self.active(), "inactive" | "failed" | "")
+    }
+
+    /// The user the unit runs its programs as.
+    pub fn user(&self) -> &str {
+        self.property("User")
+    }
+
+    /// How the unit's last run ended, as an exit code of this program: what
+    /// the stop command answered, or what systemd had to do itself.
+    pub fn verdict_of_stop(&self) -> Exit {
+        let answer = exit_status(self.property("ExecStop")).unwrap_or(0);
+        if [Exit::Unclean, Exit::Crashed]
+            .map(Exit::code)
+            .contains(&answer)
+        {
+            return Exit::of_code(answer);
+        }
+        match self.property("Result") {
+            // systemd killed what was still running when its own time was up.
+            "timeout" | "watchdog" | "oom-kill" | "signal" | "core-dump" => Exit::Unclean,
+            _ if answer != 0 => Exit::of_code(answer),
+            _ => Exit::Done,
+        }
+    }
+
+    /// What the start command answered.
+    pub fn verdict_of_start(&self) -> Exit {
+        match exit_status(self.property("ExecStart")) {
+            Some(code) if code != 0 => Exit::of_code(code),
+            _ => Exit::Failed,
+        }
+    }
+}
+
+/// The exit status within a property such as
+/// `{ path=… ; … ; code=exited ; status=150 }`; 128 + n for a signal.
+fn exit_status(command: &str) -> Option<u8> {
+    let field = |name: &str| {
+        command
+            .split(" ; ")
+            .find_map(|part| part.trim().strip_prefix(name))
+            .map(|value| value.trim_end_matches([' ', '}']))
+    };
+    let status = field("status=")?.split('/').next()?.parse::<u8>().ok()?;
+    match field("code=")? {
+        "exited" => Some(status),
+        "killed" | "dumped" => Some(128u8.saturating_add(status)),
+        _ => None,
+    }
+}
+
+impl Unit {
+    /// A unit; refuses a name that systemctl could take for something else.
+    pub fn new(name: &OsStr) -> Result<Unit> {
+        let good = |byte: &u8| byte.is_ascii_alphanumeric() || b":-_.@\\".contains(byte);
+        let bytes = name.as_bytes();
+        if bytes.is_empty() || bytes[0] == b'-' || bytes.len() > 255 || !bytes.iter().all(good) {
+            return Err(Error::Service {
+                message: format!(
+                    "'{}' is no name of a unit; correct DOMINO_SYSTEMD_NAME",
+                    shown(name)
+                ),
+                exit: Exit::NotConfigured,
+            });
+        }
+        Ok(Unit {
+            name: name.to_owned(),
+        })
+    }
+
+    /// The unit's name.
+    pub fn name(&self) -> &OsStr {
+        &self.name
+    }
+
+    /// What systemd knows of it. A systemctl that fails knows nothing.
+    pub fn state(&self) -> Result<UnitState> {
+        let output = Command::new("systemctl")
+            .args(["show", "--no-pager", "--property"])
+            .arg("LoadState,ActiveState,SubState,Result,User,MainPID,ExecStart,ExecStop")
+            .arg("--")
+            .arg(&self.name)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|cause| Error::Program {
+                program: "systemctl".into(),
+                cause,
+            })?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        Ok(UnitState {
+            properties: text
+                .lines()
+                .filter_map(|line| line.split_once('='))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        })
+    }
+
+    /// A systemctl call for this unit; through sudo where the caller is not
+    /// root and sudo is not ruled out, as the original does.
+    fn control(&self, verb: &str, sudo: bool) -> Launch {
+        let mut launch = if sudo {
+            let mut launch = Launch::new("sudo");
+            if !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+                // Nobody can type a password.
+                launch.args.push("-n".into());
+            }
+            launch.args.push("systemctl".into());
+            launch
+        } else {
+            Launch::new("systemctl")
+        };
+        launch
+            .args
+            .extend([verb.into(), "--".into(), self.name.clone()]);
+        launch.env = std::env::vars_os().collect();
+        launch.stdin = Stream::Inherit;
+        launch.stdout = Stream::Inherit;
+        launch.stderr = Stream::Inherit;
+        launch
+    }
+
+    /// Starts a systemctl call without waiting for it.
+    pub fn begin(&self, verb: &str, sudo: bool) -> Result<Child> {
+        let launch = self.control(verb, sudo);
+        let program = std::path::PathBuf::from(&launch.program);
+        launch
+            .spawn()
+            .map_err(|cause| Error::Program { program, cause })
+    }
+
+    /// Runs a systemctl call to its end; its exit code.
+    pub fn call(&self, verb: &str, sudo: bool) -> Result<u8> {
+        let status = self
+            .begin(verb, sudo)?
+            .wait()
+            .map_err(Error::system("wait for systemctl"))?;
+        Ok(status
+            .code()
+            .and_then(|code| u8::try_from(code).ok())
+            .unwrap_or(1))
+    }
+
+    /// Shows the unit's last lines in the journal.
+    pub fn journal(&self, lines: u32) -> Result<u8> {
+        let status = Command::new("journalctl")
+            .arg("--no-pager")
+            .arg(format!("--lines={lines}"))
+            .arg("--unit")
+            .arg(&self.name)
+            .status()
+            .map_err(|cause| Error::Program {
+                program: "journalctl".into(),
+                cause,
+            })?;
+        Ok(status
+            .code()
+            .and_then(|code| u8::try_from(code).ok())
+            .unwrap_or(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(properties: &[(&str, &str)]) -> UnitState {
+        UnitState {
+            properties: properties
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn names_that_systemctl_could_misread_are_refused() {
+        for bad in ["", "--force", "a b", "x;y", "a\nb", "a/b"] {
+            assert!(Unit::new(OsStr::new(bad)).is_err(), "{bad}");
+        }
+        for good in ["domino.service", "domino@mail.service"] {
+            assert!(Unit::new(OsStr::new(good)).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn the_stop_commands_answer_is_the_verdict() {
+        let stop =
+            "{ path=/x ; argv[]=/x stop ; ignore_errors=no ; pid=9 ; code=exited ; status=150 }";
+        assert_eq!(
+            state(&[("ExecStop", stop)]).verdict_of_stop(),
+            Exit::Unclean
+        );
+        assert_eq!(
+            state(&[("Result", "timeout")]).verdict_of_stop(),
+            Exit::Unclean
+        );
+        assert_eq!(
+            state(&[("Result", "success")]).verdict_of_stop(),
+            Exit::Done
+        );
+        let killed = "{ path=/x ; code=killed ; status=15/TERM }";
+        assert_eq!(
+            state(&[("ExecStop", killed)]).verdict_of_stop(),
+            Exit::Passed(143)
+        );
+        assert_eq!(
+            state(&[("ExecStop", killed), ("Result", "timeout")]).verdict_of_stop(),
+            Exit::Unclean
+        );
+    }
+}

@@ -1,0 +1,152 @@
+//! All terminal output: lines, warnings, progress, colour.
+
+use crate::cli::Color;
+use crate::domino::Reporter;
+use crate::os::terminal;
+use std::io::{IsTerminal, Write};
+
+/// Where the program's words go: results and steps to stdout, warnings and
+/// errors to stderr. A reader that has gone away is no reason to end: a stop
+/// must be finished though nobody listens.
+#[derive(Debug)]
+pub struct Ui {
+    color_out: bool,
+    color_err: bool,
+    progress_on_terminal: bool,
+    progress_shown: bool,
+    quiet: bool,
+}
+
+/// A colour of the terminal.
+#[derive(Clone, Copy, Debug)]
+pub enum Tint {
+    /// Good.
+    Green,
+    /// Bad.
+    Red,
+    /// Worth a look.
+    Yellow,
+}
+
+impl Tint {
+    fn code(self) -> &'static str {
+        match self {
+            Tint::Green => "\x1b[32m",
+            Tint::Red => "\x1b[31m",
+            Tint::Yellow => "\x1b[33m",
+        }
+    }
+}
+
+impl Ui {
+    /// Output as the caller's terminal and wishes allow.
+    pub fn new(color: Color, no_color: bool) -> Ui {
+        let out = std::io::stdout().is_terminal();
+        let err = std::io::stderr().is_terminal();
+        let tinted = |on_terminal: bool| match color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => on_terminal && !no_color,
+        };
+        Ui {
+            color_out: tinted(out),
+            color_err: tinted(err),
+            progress_on_terminal: out,
+            progress_shown: false,
+            quiet: false,
+        }
+    }
+
+    /// From now on says only what is asked for, not the steps.
+    pub fn only_results(&mut self) {
+        self.quiet = true;
+    }
+
+    /// A line of a result.
+    pub fn line(&mut self, text: &str) {
+        self.end_progress();
+        write_out(&[text.as_bytes(), b"\n"].concat());
+    }
+
+    /// A result in colour where there is colour.
+    pub fn tinted_line(&mut self, tint: Tint, text: &str) {
+        if self.color_out {
+            self.line(&format!("{}{text}\x1b[0m", tint.code()));
+        } else {
+            self.line(text);
+        }
+    }
+
+    /// Text as it is, such as help.
+    pub fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    /// Bytes as they are, such as lines of a log.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.end_progress();
+        write_out(bytes);
+    }
+
+    /// An error, on stderr.
+    pub fn error(&mut self, text: &str) {
+        self.complain(Tint::Red, "rc_domino: ", text);
+    }
+
+    fn complain(&mut self, tint: Tint, front: &str, text: &str) {
+        self.end_progress();
+        let line = if self.color_err {
+            format!("{}{front}{text}\x1b[0m\n", tint.code())
+        } else {
+            format!("{front}{text}\n")
+        };
+        // Nobody is left to be told that stderr is closed.
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }
+
+    fn end_progress(&mut self) {
+        if self.progress_shown {
+            self.progress_shown = false;
+            write_out(b"\r\x1b[K");
+        }
+    }
+}
+
+fn write_out(bytes: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(bytes);
+    let _ = out.flush();
+}
+
+impl Reporter for Ui {
+    fn info(&mut self, line: &str) {
+        if !self.quiet {
+            self.line(line);
+        }
+    }
+
+    fn warn(&mut self, line: &str) {
+        self.complain(Tint::Yellow, "rc_domino: warning: ", line);
+    }
+
+    fn progress(&mut self, line: &str) {
+        if self.quiet {
+            return;
+        }
+        if !self.progress_on_terminal {
+            self.line(line);
+            return;
+        }
+        let width = terminal::width(std::io::stdout())
+            .unwrap_or(80)
+            .saturating_sub(1);
+        let shown: String = line.chars().take(usize::from(width)).collect();
+        write_out(format!("\r\x1b[K{shown}").as_bytes());
+        self.progress_shown = true;
+    }
+}
+
+/// A line of a log, for threads that show one while a verb goes on.
+pub fn raw_line(line: &[u8]) {
+    write_out(&[line, b"\n"].concat());
+}
