@@ -19,7 +19,7 @@ fn lines_while_stopped_and_running() {
     let status = || lines(&sandbox.run(&["status"]));
     let display = || lines(&sandbox.run(&["status", "display"]));
     // Without a log the original adds a line on which one it uses.
-    std::fs::write(sandbox.log(), "").unwrap();
+    sandbox.file("notes.log", "");
     assert_eq!(status(), ["Domino Server is NOT running (notes)"]);
     assert_eq!(display(), ["[ OFF ] - notes"]);
     sandbox.up();

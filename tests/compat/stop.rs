@@ -38,8 +38,7 @@ fn a_stopped_server_is_left_alone() {
     for hook in ["PRE_SHUTDOWN", "POST_SHUTDOWN"] {
         sandbox.hook(&format!("DOMINO_{hook}_SCRIPT"), "");
     }
-    fs::write(sandbox.log(), "").unwrap();
-    sandbox.own(&sandbox.log());
+    sandbox.file("notes.log", "");
     sandbox.run(&["stop"]).code(0);
     assert!(sandbox.calls("").is_empty());
     assert!(sandbox.hooks_run().is_empty());

@@ -151,7 +151,7 @@ impl Sandbox {
         let sysconfig = self.root.join("etc/sysconfig");
         let _ = fs::remove_dir_all(&sysconfig);
         fs::create_dir_all(&sysconfig).unwrap();
-        self.add_user("passwd", b"/bin/bash");
+        self.add_user(b"/bin/bash");
         let mut layout = Layout::new(run_directory::standin(), &self.lotus, &self.data);
         layout.server_setup = !wanted.no_setup;
         layout.port = wanted.port;
@@ -169,6 +169,7 @@ impl Sandbox {
             ("DOMINO_CONFIGURED", "yes"),
             ("DOMINO_SHUTDOWN_TIMEOUT", "20"),
             ("DOMINO_SCRIPT_VERBOSE_INFO", "no"),
+            ("DOMINO_SETTLE_SECONDS", "0.1"),
         ] {
             self.set(name, value);
         }
@@ -182,7 +183,7 @@ impl Sandbox {
 
     /// Makes the user, with this shell, the only ordinary one of passwd and
     /// group.
-    pub fn add_user(&self, _file: &str, shell: &[u8]) {
+    pub fn add_user(&self, shell: &[u8]) {
         let (uid, gid) = self.ids;
         let mut passwd = b"root:x:0:0:root:/root:/bin/bash\n".to_vec();
         passwd.extend_from_slice(format!("{USER}:x:{uid}:{gid}::").as_bytes());

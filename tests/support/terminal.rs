@@ -1,7 +1,7 @@
 //! Commands on a terminal of their own.
 
 use super::command::Command;
-use super::{executables, holds, wait_until};
+use super::{executables, holds};
 use nix::pty::openpty;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -79,12 +79,15 @@ impl Terminal {
     /// Waits for the program's end; its exit code.
     #[track_caller]
     pub fn code(&mut self) -> Option<i32> {
-        let mut status = None;
-        wait_until("the program on the terminal ends", || {
-            status = self.child.try_wait().unwrap();
-            status.is_some()
-        });
-        status.and_then(|status| status.code())
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            let shown = String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned();
+            assert!(std::time::Instant::now() < end, "it does not end; shown:\n{shown}");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
     }
 }
 
