@@ -25,7 +25,7 @@ fn commands_and_how_to_leave() {
         });
         for word in ["quit", "exit", "q", "e"] {
             terminal.type_in(&format!("{word}\r"));
-            terminal.wait_for("ignored");
+            terminal.wait_for(&format!("'{word}' ignored"));
         }
         terminal.type_in(&format!("{leave}\r"));
         assert_eq!(terminal.code(), Some(0), "{verb}");

@@ -11,7 +11,7 @@ pub mod server;
 pub mod terminal;
 pub mod tree;
 
-pub use command::Outcome;
+pub use command::{Outcome, Running};
 pub use sandbox::Sandbox;
 
 use std::ffi::OsStr;

@@ -2,11 +2,15 @@
 
 use super::command::Command;
 use super::{executables, holds};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::pty::openpty;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 /// A program on a terminal: what is typed, and what it shows.
 pub struct Terminal {
@@ -14,6 +18,8 @@ pub struct Terminal {
     pub child: Child,
     master: Option<File>,
     shown: Arc<Mutex<Vec<u8>>>,
+    closing: Arc<AtomicBool>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Terminal {
@@ -35,23 +41,31 @@ impl Terminal {
         };
         drop(command);
         let master = File::from(pair.master);
-        let mut reader = master.try_clone().unwrap();
+        let mut from = master.try_clone().unwrap();
         let shown = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&shown);
-        std::thread::spawn(move || {
+        let closing = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&closing);
+        let reader = std::thread::spawn(move || {
             let mut block = [0; 4096];
-            // EIO once the last process has closed the terminal.
-            while let Ok(count) = reader.read(&mut block) {
-                if count == 0 {
-                    break;
+            while !asked.load(Ordering::Relaxed) {
+                let mut ready = [PollFd::new(from.as_fd(), PollFlags::POLLIN)];
+                if poll(&mut ready, 20u8) == Ok(0) {
+                    continue;
                 }
-                sink.lock().unwrap().extend_from_slice(&block[..count]);
+                // EIO once the last process has closed the terminal.
+                match from.read(&mut block) {
+                    Ok(0) | Err(_) => break,
+                    Ok(count) => sink.lock().unwrap().extend_from_slice(&block[..count]),
+                }
             }
         });
         Terminal {
             child,
             master: Some(master),
             shown,
+            closing,
+            reader: Some(reader),
         }
     }
 
@@ -69,6 +83,13 @@ impl Terminal {
             assert!(std::time::Instant::now() < end, "no '{text}' in\n{}", seen());
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
+    }
+
+    /// Closes the terminal, as a lost connection does.
+    pub fn hang_up(&mut self) {
+        self.closing.store(true, Ordering::Relaxed);
+        self.reader.take().unwrap().join().unwrap();
+        self.master = None;
     }
 
     /// Whether this was shown by now.
