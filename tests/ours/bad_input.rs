@@ -47,14 +47,14 @@ const ALL_VERBS: [&str; 4] = ["start", "stop", "restart", "status"];
 
 fn configurations() {
     for (line, said) in [
-        ("DOMINO_SHUTDOWN_TIMEOUT=abc", &["rc_domino_config:7:", "DOMINO_SHUTDOWN_TIMEOUT", "abc", "seconds"][..]),
-        ("DOMINO_SHUTDOWN_TIMEOUT=-5", &["rc_domino_config:7:", "-5"]),
-        ("DOMINO_LOG_CLEAR_DAYS=many", &["rc_domino_config:7:", "days"]),
-        ("DOMINO_UMASK=9", &["rc_domino_config:7:", "octal"]),
-        ("DOMINO_REMOTE_SETUP_PORT=70000", &["rc_domino_config:7:", "port"]),
-        ("DOMINO_SERVER=\"open", &["rc_domino_config:7:"]),
+        ("DOMINO_SHUTDOWN_TIMEOUT=abc", &["rc_domino_config:8:", "DOMINO_SHUTDOWN_TIMEOUT", "abc", "seconds"][..]),
+        ("DOMINO_SHUTDOWN_TIMEOUT=-5", &["rc_domino_config:8:", "-5"]),
+        ("DOMINO_LOG_CLEAR_DAYS=many", &["rc_domino_config:8:", "days"]),
+        ("DOMINO_UMASK=9", &["rc_domino_config:8:", "octal"]),
+        ("DOMINO_REMOTE_SETUP_PORT=70000", &["rc_domino_config:8:", "port"]),
+        ("DOMINO_SERVER=\"open", &["rc_domino_config:8:"]),
         ("if true; then", &["rc_domino_config:"]),
-        ("DOMINO_SERVER=a\r", &["rc_domino_config:7:", "CR"]),
+        ("DOMINO_SERVER=a\r", &["rc_domino_config:8:", "CR"]),
     ] {
         let mut sandbox = Sandbox::new();
         sandbox.raw(line);

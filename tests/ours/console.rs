@@ -69,6 +69,7 @@ fn a_replaced_log_is_followed() {
     std::thread::sleep(std::time::Duration::from_millis(600));
     // Emptied, as an archive of a running server's log does.
     std::fs::File::create(sandbox.log()).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(600));
     sandbox.file("notes.log", "after\n");
     std::thread::sleep(std::time::Duration::from_millis(600));
     // Replaced, as a start does.

@@ -104,7 +104,6 @@ fn wrong_arguments_are_2() {
         &["stop", "--hard"],
         &["status", "--format", "xml"],
         &["start", "--wait=soon"],
-        &["--version", "start"],
     ] {
         let outcome = sandbox.run(arguments);
         assert_eq!(outcome.code, 2, "{outcome}");

@@ -142,12 +142,12 @@ fn a_full_disk_does_not_keep_a_server_up() {
     run("cp", &["-a".as_ref(), kept.join(".").as_os_str(), sandbox.data.as_os_str()]);
     let scenario = || {
         sandbox.up();
-        let mut ballast = fs::File::create(sandbox.data.join("ballast")).unwrap();
-        while std::io::Write::write_all(&mut ballast, &[0; 512]).is_ok() {}
+        fill(&sandbox.data);
         sandbox.run(&["status"]).code(0);
         sandbox.run(&["stop"]).code(0);
         assert!(sandbox.processes().is_empty());
         // A start cannot work; it must say so and leave nothing running.
+        fill(&sandbox.data);
         let outcome = sandbox.run(&["start"]);
         assert_ne!(outcome.code, 0, "{outcome}");
         assert!(!outcome.stderr.is_empty(), "{outcome}");
@@ -158,4 +158,12 @@ fn a_full_disk_does_not_keep_a_server_up() {
     if let Err(panic) = result {
         std::panic::resume_unwind(panic);
     }
+}
+
+/// Uses up the last block of a file system.
+fn fill(directory: &std::path::Path) {
+    let path = directory.join("ballast");
+    let options = fs::File::options().append(true).create(true).open(path);
+    let mut ballast = options.unwrap();
+    while std::io::Write::write_all(&mut ballast, &[0; 512]).is_ok() {}
 }

@@ -2,6 +2,7 @@
 
 use super::command::Command;
 use super::{executables, holds};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::pty::openpty;
 use std::fs::File;
@@ -26,6 +27,10 @@ impl Terminal {
     /// Starts a command on a new terminal.
     pub fn start(command: Command<'_>, entry: super::namespace::Entry) -> Terminal {
         let pair = openpty(None, None).unwrap();
+        // Or every process started from here on would keep it open.
+        for end in [&pair.master, &pair.slave] {
+            fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
+        }
         let entry = super::namespace::Entry {
             controlling_terminal: true,
             ..entry
