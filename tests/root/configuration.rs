@@ -15,15 +15,34 @@ scenarios![
 fn commands_in_it_run_as_the_user_only() {
     let mut sandbox = host();
     let marks = sandbox.directory("marks");
-    for name in ["DOMINO_SYSTEMD_NAME", "DOMINO_USER", "DOMINO_NO_SUDO", "DOMINO_RC_NAME"] {
+    for name in [
+        "DOMINO_SYSTEMD_NAME",
+        "DOMINO_USER",
+        "DOMINO_NO_SUDO",
+        "DOMINO_RC_NAME",
+    ] {
         let mark = marks.join(name);
         sandbox.raw(&format!("X_{name}=$(id -u >>'{}'; echo)", mark.display()));
     }
-    for (number, line) in ["`id -u >>'MARK'`", "; id -u >>'MARK'", "\nid -u >>'MARK'"].iter().enumerate() {
+    for (number, line) in ["`id -u >>'MARK'`", "; id -u >>'MARK'", "\nid -u >>'MARK'"]
+        .iter()
+        .enumerate()
+    {
         let mark = marks.join(format!("line{number}"));
-        sandbox.raw(&format!("Y{number}={}", line.replace("MARK", mark.to_str().unwrap())));
+        sandbox.raw(&format!(
+            "Y{number}={}",
+            line.replace("MARK", mark.to_str().unwrap())
+        ));
     }
-    for verb in ["status", "start", "status", "stop", "systemlog", "statusd", "version"] {
+    for verb in [
+        "status",
+        "start",
+        "status",
+        "stop",
+        "systemlog",
+        "statusd",
+        "version",
+    ] {
         as_root(&sandbox, &[verb]).run();
     }
     assert!(sandbox.processes().is_empty());
@@ -31,9 +50,17 @@ fn commands_in_it_run_as_the_user_only() {
     for entry in fs::read_dir(&marks).unwrap() {
         let path = entry.unwrap().path();
         seen += 1;
-        assert_eq!(fs::metadata(&path).unwrap().uid(), sandbox.ids.0, "{}", path.display());
+        assert_eq!(
+            fs::metadata(&path).unwrap().uid(),
+            sandbox.ids.0,
+            "{}",
+            path.display()
+        );
         let text = fs::read_to_string(&path).unwrap();
-        assert!(text.lines().all(|line| line == sandbox.ids.0.to_string()), "{text}");
+        assert!(
+            text.lines().all(|line| line == sandbox.ids.0.to_string()),
+            "{text}"
+        );
     }
     assert_eq!(seen, 7, "bash did read it as the user");
 }
@@ -66,7 +93,9 @@ fn the_user_root_is_refused() {
     }
     assert!(sandbox.calls("").is_empty());
     // RC_DOMINO_ROOT is nothing for root to believe.
-    let outcome = as_root(&sandbox, &["status"]).env("RC_DOMINO_ROOT", "/nowhere").run();
+    let outcome = as_root(&sandbox, &["status"])
+        .env("RC_DOMINO_ROOT", "/nowhere")
+        .run();
     outcome.code(3);
 }
 

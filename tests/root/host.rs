@@ -22,7 +22,10 @@ fn without_dev_null() {
     let start = sandbox.command(&["start"]).entering(entry).run();
     if start.code == 0 {
         // It can do without: then the server must be right.
-        assert_eq!(sandbox.launch().fds[&0], sandbox.data.join("notes.input").as_os_str());
+        assert_eq!(
+            sandbox.launch().fds[&0],
+            sandbox.data.join("notes.input").as_os_str()
+        );
         sandbox.wait_up();
     } else {
         start.stderr_has("/dev/null");
@@ -35,9 +38,17 @@ fn a_proc_that_hides_other_users() {
     let sandbox = host();
     let mut entry = sandbox.entry();
     entry.hide_proc = true;
-    sandbox.command(&["start"]).entering(entry.clone()).run().code(0);
+    sandbox
+        .command(&["start"])
+        .entering(entry.clone())
+        .run()
+        .code(0);
     sandbox.wait_up();
-    sandbox.command(&["status"]).entering(entry.clone()).run().code(0);
+    sandbox
+        .command(&["status"])
+        .entering(entry.clone())
+        .run()
+        .code(0);
     let mut root = sandbox.entry_as_caller();
     root.hide_proc = true;
     as_root(&sandbox, &["status"]).entering(root).run().code(0);
@@ -50,10 +61,24 @@ fn status_starts_no_process() {
     let sandbox = Sandbox::new();
     let mut entry = sandbox.entry();
     entry.one_process = true;
-    sandbox.command(&["status"]).entering(entry.clone()).run().code(3).quiet();
+    sandbox
+        .command(&["status"])
+        .entering(entry.clone())
+        .run()
+        .code(3)
+        .quiet();
     sandbox.up();
-    for form in [&["status"][..], &["status", "display"], &["status", "--json"]] {
-        sandbox.command(form).entering(entry.clone()).run().code(0).quiet();
+    for form in [
+        &["status"][..],
+        &["status", "display"],
+        &["status", "--json"],
+    ] {
+        sandbox
+            .command(form)
+            .entering(entry.clone())
+            .run()
+            .code(0)
+            .quiet();
     }
     sandbox.down();
 }
@@ -63,7 +88,14 @@ fn another_pid_namespace_is_not_ours() {
     let sandbox = Sandbox::new();
     let (uid, gid) = sandbox.ids;
     let mut container = std::process::Command::new("unshare")
-        .args(["--pid", "--mount", "--fork", "--kill-child", "setpriv", "--clear-groups"])
+        .args([
+            "--pid",
+            "--mount",
+            "--fork",
+            "--kill-child",
+            "setpriv",
+            "--clear-groups",
+        ])
         .args([format!("--reuid={uid}"), format!("--regid={gid}")])
         .arg(sandbox.lotus.join("bin/server"))
         .current_dir(&sandbox.data)
@@ -73,7 +105,9 @@ fn another_pid_namespace_is_not_ours() {
         .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    crate::support::wait_until("the container's server is up", || sandbox.calls("http").len() == 1);
+    crate::support::wait_until("the container's server is up", || {
+        sandbox.calls("http").len() == 1
+    });
     sandbox.run(&["status"]).code(3);
     // Nothing to stop; that its files say otherwise is told (D21).
     sandbox.run(&["stop"]).code(150).stderr_has("pid.nbf");

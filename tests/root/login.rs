@@ -23,9 +23,16 @@ fn start_status_and_stop() {
     let (uid, gid) = sandbox.ids;
     let group = sandbox.root.join("etc/group");
     let mut groups = fs::read_to_string(&group).unwrap();
-    groups.push_str(&format!("mail2:x:{}:other,notes\nnot_his:x:{}:other\n", gid + 1, gid + 2));
+    groups.push_str(&format!(
+        "mail2:x:{}:other,notes\nnot_his:x:{}:other\n",
+        gid + 1,
+        gid + 2
+    ));
     fs::write(&group, groups).unwrap();
-    as_root(&sandbox, &["status"]).run().code(3).stdout_has("Domino Server is NOT running (notes)");
+    as_root(&sandbox, &["status"])
+        .run()
+        .code(3)
+        .stdout_has("Domino Server is NOT running (notes)");
     as_root(&sandbox, &["start"]).run().code(0);
     sandbox.wait_up();
     let call = sandbox.launch();
@@ -37,11 +44,20 @@ fn start_status_and_stop() {
     assert_eq!(call.cwd, sandbox.data.as_os_str());
     let beyond: Vec<_> = call.fds.keys().filter(|number| **number > 2).collect();
     assert!(beyond.is_empty(), "{beyond:?}");
-    as_root(&sandbox, &["status"]).run().code(0).stdout_has("Domino Server is running (notes)");
-    as_root(&sandbox, &["status", "--json"]).run().code(0).stdout_has("\"server\"");
+    as_root(&sandbox, &["status"])
+        .run()
+        .code(0)
+        .stdout_has("Domino Server is running (notes)");
+    as_root(&sandbox, &["status", "--json"])
+        .run()
+        .code(0)
+        .stdout_has("\"server\"");
     // The user himself sees the same server.
     sandbox.command(&["status"]).run().code(0);
-    as_root(&sandbox, &["start"]).run().code(0).stdout_has("already");
+    as_root(&sandbox, &["start"])
+        .run()
+        .code(0)
+        .stdout_has("already");
     as_root(&sandbox, &["stop"]).run().code(0);
     assert!(sandbox.processes().is_empty());
     for call in sandbox.calls("") {
@@ -52,7 +68,11 @@ fn start_status_and_stop() {
 fn the_logins_environment_and_nothing_of_roots() {
     let sandbox = host();
     let profile = sandbox.home.join(".profile");
-    fs::write(&profile, "export FROM_PROFILE='of his'\nPATH=/opt/his/bin:$PATH\numask 0026\necho noise\n").unwrap();
+    fs::write(
+        &profile,
+        "export FROM_PROFILE='of his'\nPATH=/opt/his/bin:$PATH\numask 0026\necho noise\n",
+    )
+    .unwrap();
     as_root(&sandbox, &["start"])
         .env("ROOTS_SECRET", "x")
         .env("LD_PRELOAD", "")
@@ -76,7 +96,10 @@ fn the_logins_environment_and_nothing_of_roots() {
         assert_eq!(call.var(name).as_deref(), value, "{name}");
     }
     let path = call.var("PATH").unwrap();
-    assert!(path.contains(":/opt/his/bin:") && !path.contains("/root/bin"), "{path}");
+    assert!(
+        path.contains(":/opt/his/bin:") && !path.contains("/root/bin"),
+        "{path}"
+    );
     assert_eq!(call.umask, 0o026);
     as_root(&sandbox, &["stop"]).run().code(0);
 }
@@ -145,11 +168,16 @@ fn exit_codes_pass_through() {
     sandbox.mode("ignore_quit=1\n");
     as_root(&sandbox, &["start"]).run().code(0);
     sandbox.wait_up();
-    as_root(&sandbox, &["stop"]).run().code(150).stderr_has("force");
+    as_root(&sandbox, &["stop"])
+        .run()
+        .code(150)
+        .stderr_has("force");
     sandbox.file("domino_disabled", "");
     as_root(&sandbox, &["start"]).run().code(154);
     as_root(&sandbox, &["x'; touch owned; '"]).run().code(2);
-    as_root(&sandbox, &["start", "$(touch owned)"]).run().code(2);
+    as_root(&sandbox, &["start", "$(touch owned)"])
+        .run()
+        .code(2);
     assert!(!sandbox.base.join("owned").exists());
 }
 
@@ -163,7 +191,9 @@ fn a_signal_to_roots_process() {
         sandbox.console().contains("Server shutdown requested")
     });
     stop.signal(libc::SIGTERM);
-    stop.outcome().code(128 + libc::SIGTERM).stderr_has("SIGTERM");
+    stop.outcome()
+        .code(128 + libc::SIGTERM)
+        .stderr_has("SIGTERM");
     as_root(&sandbox, &["stop"]).run().code(0);
     assert!(sandbox.processes().is_empty());
 }
@@ -172,7 +202,10 @@ fn hooks_run_as_the_user() {
     let mut sandbox: Sandbox = host();
     for hook in ["PRE_STARTUP", "POST_STARTUP", "PRE_STATUS", "PRE_SHUTDOWN"] {
         let name = format!("DOMINO_{hook}_SCRIPT");
-        sandbox.hook(&name, "id -u >>\"$DOMINO_DATA_PATH/ids\"; id -G >>\"$DOMINO_DATA_PATH/ids\"");
+        sandbox.hook(
+            &name,
+            "id -u >>\"$DOMINO_DATA_PATH/ids\"; id -G >>\"$DOMINO_DATA_PATH/ids\"",
+        );
     }
     as_root(&sandbox, &["start"]).run().code(0);
     sandbox.wait_up();

@@ -1,8 +1,9 @@
 //! As root, with a real second user: his name, groups, limits and profile
 //! come from an /etc of the sandbox's own in a private mount namespace.
 
+use crate::support::Sandbox;
+use crate::support::builder::Builder;
 use crate::support::command::Command;
-use crate::support::sandbox::{Builder, Sandbox};
 use crate::support::scenario::Scenario;
 
 mod configuration;

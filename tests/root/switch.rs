@@ -40,7 +40,10 @@ fn the_programs_name_picks_the_user() {
         ("rc_domino", "notes"),
         ("domino", "notes"),
     ] {
-        let outcome = as_root(&sandbox, &["status", "display"]).called(name).run().code(3);
+        let outcome = as_root(&sandbox, &["status", "display"])
+            .called(name)
+            .run()
+            .code(3);
         assert_eq!(outcome.text(), format!("[ OFF ] - {expected}\n"), "{name}");
     }
 }
@@ -50,14 +53,24 @@ fn somebody_else_goes_through_sudo() {
     let other = sandbox.ids.0 + 600;
     add_user(&sandbox, "admin9", other);
     let sudoers = sandbox.root.join("etc/sudoers");
-    fs::write(&sudoers, "root ALL=(ALL:ALL) ALL\nadmin9 ALL=(root) NOPASSWD: ALL\n").unwrap();
+    fs::write(
+        &sudoers,
+        "root ALL=(ALL:ALL) ALL\nadmin9 ALL=(root) NOPASSWD: ALL\n",
+    )
+    .unwrap();
     fs::set_permissions(&sudoers, fs::Permissions::from_mode(0o440)).unwrap();
     let as_other = |verb: &str| {
         let mut entry = sandbox.entry_as_caller();
         entry.ids = Some((other, other, Vec::new()));
-        as_root(&sandbox, &[verb]).env("LOGNAME", "admin9").env("USER", "admin9").entering(entry)
+        as_root(&sandbox, &[verb])
+            .env("LOGNAME", "admin9")
+            .env("USER", "admin9")
+            .entering(entry)
     };
-    as_other("status").run().code(3).stdout_has("Domino Server is NOT running (notes)");
+    as_other("status")
+        .run()
+        .code(3)
+        .stdout_has("Domino Server is NOT running (notes)");
     as_other("start").run().code(0);
     sandbox.wait_up();
     assert_eq!(sandbox.launch().uids, [sandbox.ids.0; 3]);
@@ -77,7 +90,10 @@ fn somebody_else_without_sudo_is_told() {
     for verb in ["start", "stop", "status"] {
         let command = as_root(&sandbox, &[verb]).entering(entry.clone());
         let outcome = command.env("PATH", "/nowhere").run();
-        outcome.code(4).stderr_has("sudo rc_domino").stderr_has("notes");
+        outcome
+            .code(4)
+            .stderr_has("sudo rc_domino")
+            .stderr_has("notes");
     }
     assert!(sandbox.calls("").is_empty());
 }

@@ -55,11 +55,23 @@ impl Entry {
             }
             for (from, over) in &self.binds {
                 let flags = libc::MS_BIND;
-                check(libc::mount(from.as_ptr(), over.as_ptr(), null, flags, null.cast()))?;
+                check(libc::mount(
+                    from.as_ptr(),
+                    over.as_ptr(),
+                    null,
+                    flags,
+                    null.cast(),
+                ))?;
             }
             if self.hide_proc {
                 let (proc, options) = (c"proc".as_ptr(), c"hidepid=2".as_ptr());
-                check(libc::mount(proc, c"/proc".as_ptr(), proc, 0, options.cast()))?;
+                check(libc::mount(
+                    proc,
+                    c"/proc".as_ptr(),
+                    proc,
+                    0,
+                    options.cast(),
+                ))?;
             }
             if let Some((uid, gid, groups)) = &self.ids {
                 check(libc::setgroups(groups.len(), groups.as_ptr()))?;
