@@ -1,67 +1,39 @@
-//! The main job on a host in a temporary directory, with a stand-in for the
-//! Domino server: `cargo run --example demo`, as root or not.
+//! The main job on a machine without Domino: start, status, console, stop,
+//! status, in a sandbox, with a stand-in server.
 //!
-//! This one program plays three parts, by the name it is called by: the demo,
-//! `rc_domino`, and every program of Domino.
+//! This one file plays three parts by the name it is called by: the stand-in
+//! server and its tasks, rc_domino, and the demonstration itself.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, missing_docs)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 #[path = "../tests/standin/mod.rs"]
 mod standin;
 
-use standin::Layout;
 use std::ffi::OsString;
-use std::fs::{self, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-/// Whom Domino runs as when root runs the demo: a number no host gives out.
-const UNPRIVILEGED: (u32, u32) = (61_000, 61_000);
+/// Whom the server runs as when the caller is root: Domino never runs as root.
+const NOBODY_IN_PARTICULAR: u32 = 61_234;
 
-/// What is typed, what it reads from standard input, the exit code that it
-/// must have and a text that it must show.
-const STEPS: [(&str, &str, i32, &str); 7] = [
-    (
-        "rc_domino status",
-        "",
-        3,
-        "Domino Server is NOT running (notes)",
-    ),
-    ("rc_domino start --wait", "", 0, "is ready"),
-    (
-        "rc_domino status",
-        "",
-        0,
-        "Domino Server is running (notes)",
-    ),
-    ("rc_domino status --format nagios", "", 0, "DOMINO OK"),
-    ("rc_domino monitor", "show tasks\n", 0, "Idle"),
-    ("rc_domino stop", "", 0, "stopped"),
-    (
-        "rc_domino status",
-        "",
-        3,
-        "Domino Server is NOT running (notes)",
-    ),
-];
+/// The name that server and user have here.
+const USER: &str = "notes";
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     if let Some(code) = standin::dispatch(&arguments) {
-        return ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1));
+        return ExitCode::from(u8::try_from(code).unwrap_or(1));
     }
-    let called = arguments.first().map(PathBuf::from).unwrap_or_default();
-    if called.file_name().is_some_and(|name| name == "rc_domino") {
+    let name = arguments
+        .first()
+        .and_then(|path| Path::new(path).file_name())
+        .map(|name| name.to_string_lossy().into_owned());
+    if name.as_deref() == Some("rc_domino") {
         return rc_domino::run(arguments, std::env::vars_os().collect()).into();
     }
-    let host = Path::new("/tmp").join(format!("rc_domino_demo_{}", std::process::id()));
-    let done = Demo::lay_out(&host).and_then(|demo| demo.play());
-    standin::kill_all(&host.join("domino"), &host.join("notesdata"));
-    let cleared = fs::remove_dir_all(&host);
-    match done.and_then(|good| cleared.map(|()| good)) {
+    match demonstrate() {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -71,108 +43,191 @@ fn main() -> ExitCode {
     }
 }
 
-/// A host with one Domino server.
-struct Demo {
-    host: PathBuf,
-    /// Whom the commands run as, where that is somebody else.
-    switch: Option<(u32, u32)>,
+/// One step: what is typed, what is fed to it, and the code it must answer.
+struct Step {
+    words: &'static [&'static str],
+    input: Option<&'static str>,
+    code: i32,
 }
 
-impl Demo {
-    fn lay_out(host: &Path) -> io::Result<Demo> {
-        let own = fs::metadata("/proc/self").map(|entry| {
-            use std::os::unix::fs::MetadataExt;
-            (entry.uid(), entry.gid())
-        })?;
-        let switch = (own.0 == 0).then_some(UNPRIVILEGED);
-        let (uid, gid) = switch.unwrap_or(own);
-        let (domino, data) = (host.join("domino"), host.join("notesdata"));
-        for directory in ["bin", "root/etc/sysconfig"] {
-            fs::create_dir_all(host.join(directory))?;
+const STEPS: [Step; 8] = [
+    Step {
+        words: &["status"],
+        input: None,
+        code: 3,
+    },
+    Step {
+        words: &["start", "--wait"],
+        input: None,
+        code: 0,
+    },
+    Step {
+        words: &["status"],
+        input: None,
+        code: 0,
+    },
+    Step {
+        words: &["status", "display"],
+        input: None,
+        code: 0,
+    },
+    Step {
+        words: &["console"],
+        input: Some("show tasks"),
+        code: 0,
+    },
+    Step {
+        words: &["stop"],
+        input: None,
+        code: 0,
+    },
+    Step {
+        words: &["status"],
+        input: None,
+        code: 3,
+    },
+    Step {
+        words: &["statsu"],
+        input: None,
+        code: 2,
+    },
+];
+
+fn demonstrate() -> std::io::Result<bool> {
+    let sandbox = Sandbox::new()?;
+    println!(
+        "A sandbox in {}: a stand-in for Domino, no root, no network.\n",
+        sandbox.top.display()
+    );
+    let mut good = true;
+    for step in &STEPS {
+        let code = sandbox.run(step)?;
+        let verdict = if code == Some(step.code) {
+            ""
+        } else {
+            "   <- unexpected"
+        };
+        println!(
+            "[exit code {}]{verdict}\n",
+            code.map_or("none".to_owned(), |code| code.to_string())
+        );
+        good &= verdict.is_empty();
+    }
+    println!(
+        "{}",
+        if good {
+            "Done: the server was started, asked, and stopped with its data on disk."
+        } else {
+            "Something answered otherwise than it should."
         }
-        fs::set_permissions(host, Permissions::from_mode(0o755))?;
-        // The checkout may be closed to the user who is to run these.
-        let program = host.join("bin/rc_domino");
-        fs::copy(std::env::current_exe()?, &program)?;
-        fs::set_permissions(&program, Permissions::from_mode(0o755))?;
-        let mut layout = Layout::new(&program, &domino, &data);
-        layout.owner = switch;
+    );
+    Ok(good)
+}
+
+/// A directory with all that a Domino host has, removed at the end.
+struct Sandbox {
+    top: PathBuf,
+    uid: u32,
+    gid: u32,
+    drop_rights: bool,
+}
+
+impl Sandbox {
+    fn new() -> std::io::Result<Sandbox> {
+        let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
+        let drop_rights = uid.is_root();
+        let (uid, gid) = if drop_rights {
+            (NOBODY_IN_PARTICULAR, NOBODY_IN_PARTICULAR)
+        } else {
+            (uid.as_raw(), gid.as_raw())
+        };
+        let top = std::env::temp_dir().join(format!("rc_domino-demo-{}", std::process::id()));
+        std::fs::create_dir(&top)?;
+        let sandbox = Sandbox {
+            top,
+            uid,
+            gid,
+            drop_rights,
+        };
+        sandbox.furnish()?;
+        Ok(sandbox)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.top.join(name)
+    }
+
+    fn furnish(&self) -> std::io::Result<()> {
+        for directory in ["root/etc/sysconfig", "bin", "home"] {
+            std::fs::create_dir_all(self.path(directory))?;
+        }
+        let own = std::env::current_exe()?;
+        std::fs::copy(&own, self.path("bin/rc_domino"))?;
+        let mut layout = standin::Layout::new(own, self.path("lotus"), self.path("data"));
+        if self.drop_rights {
+            layout.owner = Some((self.uid, self.gid));
+        }
         standin::install(&layout)?;
-        let etc = host.join("root/etc");
-        let passwd = format!("notes:x:{uid}:{gid}::{}:/bin/sh\n", data.display());
-        fs::write(etc.join("passwd"), passwd)?;
-        fs::write(etc.join("group"), format!("notes:x:{gid}:\n"))?;
-        fs::write(
-            etc.join("sysconfig/rc_domino_config"),
+        let (top, uid, gid) = (self.top.display(), self.uid, self.gid);
+        std::fs::write(
+            self.path("root/etc/passwd"),
+            format!("{USER}:x:{uid}:{gid}::{top}/home:/bin/sh\n"),
+        )?;
+        std::fs::write(self.path("root/etc/group"), format!("{USER}:x:{gid}:\n"))?;
+        std::fs::write(
+            self.path("root/etc/sysconfig/rc_domino_config"),
             format!(
-                "LOTUS={}\nDOMINO_DATA_PATH={1}\nDOMINO_PID_FILE={1}/domino.pid\nDOMINO_CONFIGURED=yes\n",
-                domino.display(),
-                data.display()
+                "DOMINO_CONFIGURED=\"yes\"\n\
+                 LOTUS={top}/lotus\n\
+                 DOMINO_DATA_PATH={top}/data\n\
+                 DOMINO_PID_FILE={top}/data/domino.pid\n\
+                 DOMINO_SHUTDOWN_TIMEOUT=60\n"
             ),
         )?;
-        if switch.is_some() {
-            chown(&data, Some(uid), Some(gid))?;
-        }
-        // Enough of a shutdown to be seen.
-        fs::write(
-            data.join("standin.mode"),
-            "start_delay=1\nshutdown_delay=1\n",
-        )?;
-        Ok(Demo {
-            host: host.to_path_buf(),
-            switch,
-        })
-    }
-
-    /// Every step; false where one answered otherwise than it must.
-    fn play(&self) -> io::Result<bool> {
-        println!(
-            "# A host in {}, with a stand-in for HCL Domino.",
-            self.host.display()
-        );
-        if let Some((uid, _)) = self.switch {
-            println!("# Domino never runs as root: all of this is done by uid {uid}.");
-        }
-        for (line, input, code, text) in STEPS {
-            let typed = match input {
-                "" => String::new(),
-                typed => format!("   <<< '{}'", typed.trim_end()),
-            };
-            println!("\n$ {line}{typed}");
-            let (got, shown) = self.run(line, input)?;
-            print!("{shown}");
-            println!("[exit code {got}]");
-            if got != code || !shown.contains(text) {
-                println!("\ndemo: expected exit code {code} and '{text}'");
-                return Ok(false);
+        if self.drop_rights {
+            for directory in ["", "home"] {
+                std::os::unix::fs::chown(self.path(directory), Some(uid), Some(gid))?;
             }
         }
-        Ok(true)
+        Ok(())
     }
 
-    fn run(&self, line: &str, input: &str) -> io::Result<(i32, String)> {
-        let mut command = Command::new(self.host.join("bin/rc_domino"));
+    /// Runs a step as it would be typed and shows its output.
+    fn run(&self, step: &Step) -> std::io::Result<Option<i32>> {
+        let line = step.words.join(" ");
+        match step.input {
+            Some(input) => println!("$ echo '{input}' | rc_domino {line}"),
+            None => println!("$ rc_domino {line}"),
+        }
+        std::io::stdout().flush()?;
+        let mut command = Command::new(self.path("bin/rc_domino"));
         command
-            .args(line.split(' ').skip(1))
+            .args(step.words)
             .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("HOME", self.host.join("notesdata"))
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", self.path("home"))
             .env("LANG", "C.UTF-8")
-            .env("RC_DOMINO_ROOT", self.host.join("root"))
-            .current_dir(&self.host)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        if let Some((uid, gid)) = self.switch {
-            command.uid(uid).gid(gid);
+            .env("RC_DOMINO_ROOT", self.path("root"))
+            .current_dir("/")
+            .stdin(if step.input.is_some() {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            });
+        if self.drop_rights {
+            command.uid(self.uid).gid(self.gid);
         }
         let mut child = command.spawn()?;
-        if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(input.as_bytes())?;
+        if let (Some(input), Some(mut stdin)) = (step.input, child.stdin.take()) {
+            writeln!(stdin, "{input}")?;
         }
-        let output = child.wait_with_output()?;
-        let mut shown = String::from_utf8_lossy(&output.stdout).into_owned();
-        shown.push_str(&String::from_utf8_lossy(&output.stderr));
-        Ok((output.status.code().unwrap_or(-1), shown))
+        Ok(child.wait()?.code())
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        standin::kill_all(&self.path("lotus"), &self.path("data"));
+        let _ = std::fs::remove_dir_all(&self.top);
     }
 }
