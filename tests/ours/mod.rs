@@ -14,6 +14,7 @@ mod hostile;
 mod places;
 mod processes;
 mod ready;
+mod setup;
 mod signals;
 mod status_forms;
 mod stopping;
@@ -32,6 +33,7 @@ pub fn all() -> Vec<Scenario> {
         places::ALL,
         processes::ALL,
         ready::ALL,
+        setup::ALL,
         signals::ALL,
         status_forms::ALL,
         stopping::ALL,

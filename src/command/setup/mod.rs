@@ -3,13 +3,14 @@
 mod asking;
 mod sources;
 
-use super::loading::{self, Needs};
+use super::identity::Needs;
+use super::loading;
 use super::{Call, switch, with_work};
 use crate::cli::setup::{SetupArgs, SetupVerb};
 use crate::domino::one_touch::menu::Place;
 use crate::domino::one_touch::prepare::{self, Storing, Template};
 use crate::domino::one_touch::remote::Address;
-use crate::domino::one_touch::template::{Form, fill, variables};
+use crate::domino::one_touch::template::{Form, fill, mentioned, variables};
 use crate::domino::{Partition, Reporter};
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
@@ -269,13 +270,20 @@ impl<'a> Setup<'a> {
                 given.insert(ID_PATH.into(), [b"@Base64:", bare].concat());
             }
         }
-        if let Some(unknown) = given.keys().find(|name| !names.contains(name)) {
+        let all = mentioned(source.form, &source.text);
+        if let Some(unknown) = given.keys().find(|name| !all.contains(name)) {
             return Err(Error::Usage(format!(
                 "--set {unknown}: this template has no such variable; it has: {}",
-                names.join(", ")
+                all.join(", ")
             )));
         }
-        self.asker.values(names, &given, &presets)
+        let mut values = self.asker.values(names, &given, &presets)?;
+        for name in all {
+            if let Some(known) = given.get(&name).or(presets.get(&name)) {
+                values.entry(name).or_insert_with(|| known.clone());
+            }
+        }
+        Ok(values)
     }
 
     fn check(&mut self, form: Form, file: &Path, text: &[u8]) -> Result<()> {

@@ -65,11 +65,22 @@ pub fn fill(form: Form, text: &[u8], value: impl Fn(&[u8]) -> Option<Vec<u8>>) -
 /// The variables a template needs values for, in their order, each once. A
 /// bare `$NAME` is counted where it belongs to the setup for certain.
 pub fn variables(form: Form, text: &[u8]) -> Vec<String> {
+    names(form, text, |name, bare| {
+        !bare || name.starts_with(b"SERVERSETUP_")
+    })
+}
+
+/// Every variable that is replaced if it has a value, in the same order.
+pub fn mentioned(form: Form, text: &[u8]) -> Vec<String> {
+    names(form, text, |_, _| true)
+}
+
+fn names(form: Form, text: &[u8], wanted: impl Fn(&[u8], bool) -> bool) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let mut names = Vec::new();
     for piece in pieces(form, text) {
         if let Piece::Variable { name, bare, .. } = piece
-            && (!bare || name.starts_with(b"SERVERSETUP_"))
+            && wanted(name, bare)
             && seen.insert(name)
         {
             names.push(String::from_utf8_lossy(name).into_owned());
@@ -318,6 +329,8 @@ mod tests {
         let text = r#"{"a": "{{ B }}{{A}}", "$SERVERSETUP_X": "$OTHER $SERVERSETUP_Y ${B}"}"#;
         let names = variables(Form::Json, text.as_bytes());
         assert_eq!(names, ["B", "A", "SERVERSETUP_Y"]);
+        let names = mentioned(Form::Json, text.as_bytes());
+        assert_eq!(names, ["B", "A", "OTHER", "SERVERSETUP_Y"]);
         let names = variables(Form::Environment, b"#{{ NO }}\nA={{ A }}$B${C}");
         assert_eq!(names, ["A"]);
     }
