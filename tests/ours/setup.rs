@@ -1,5 +1,5 @@
-//! The verb `setup`: what it makes, asks, refuses and leaves alone (D38 to
-//! D42), and what a start makes of it.
+//! The verb `setup`: what it makes, asks, refuses and leaves alone (D70 to
+//! D77), and what a start makes of it.
 
 use crate::support::terminal::Terminal;
 use crate::support::{Outcome, Sandbox};

@@ -15,7 +15,7 @@ use crate::settings::shell_config::evaluate;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// How often a host may send the caller elsewhere, and how deep menus nest.
@@ -270,7 +270,8 @@ pub fn presets(call: &Call, partition: &Partition, source: &Source) -> Result<Va
         "SERVERSETUP_ADMIN_IDFILEPATH".to_owned(),
         admin.as_os_str().as_bytes().to_vec(),
     );
-    if let Some(file) = defaults_file(call, partition) {
+    let defaults = partition.settings.auto_cfg_defaults_env_file();
+    if let Some(file) = defaults.filter(|file| file.exists()) {
         let text = prepare::read(&file)?;
         presets.extend(values_of(&text, &file.display().to_string())?);
     }
@@ -289,17 +290,6 @@ pub fn presets(call: &Call, partition: &Partition, source: &Source) -> Result<Va
     }
     presets.retain(|_, value| !value.is_empty());
     Ok(presets)
-}
-
-/// DOMINO_AUTO_CFG_DEFAULTS_ENV_FILE (`-`: none), else the file of that kind
-/// in the data directory.
-fn defaults_file(call: &Call, partition: &Partition) -> Option<PathBuf> {
-    match call.variable("DOMINO_AUTO_CFG_DEFAULTS_ENV_FILE") {
-        Some(none) if none == "-" => None,
-        Some(file) => Some(PathBuf::from(file)),
-        None => Some(partition.data().join("DominoAutoConfigDefault.env")),
-    }
-    .filter(|file| file.exists())
 }
 
 /// This host's full name, as far as the host knows it.

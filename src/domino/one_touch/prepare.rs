@@ -143,10 +143,19 @@ pub struct Checked {
 
 /// Checks a finished setup file, which is or will be `path`.
 pub fn check(partition: &Partition, form: Form, path: &Path, text: &[u8]) -> Result<Checked> {
-    match form {
-        Form::Json => check_json(partition, path, text),
-        Form::Environment => check_environment(path, text),
+    let mut checked = match form {
+        Form::Json => check_json(partition, path, text)?,
+        Form::Environment => check_environment(path, text)?,
+    };
+    for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
+        if line.windows(2).any(|pair| pair == b"{{") {
+            checked.doubts.push(format!(
+                "line {} still holds '{{{{': no variable of that form is known",
+                at + 1
+            ));
+        }
     }
+    Ok(checked)
 }
 
 fn wrong(path: &Path, problem: impl Into<String>) -> Error {
