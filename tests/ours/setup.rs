@@ -26,7 +26,6 @@ scenarios![
     an_encoded_server_id_passes_through,
     a_start_fills_a_template_in_safely,
     a_start_keeps_an_id_that_was_there,
-    a_start_takes_a_containers_parameters,
 ];
 
 const VALUES: [(&str, &str); 10] = [
@@ -592,22 +591,5 @@ fn a_start_keeps_an_id_that_was_there() {
         .flatten()
         .find(|entry| entry.file_name().to_string_lossy().starts_with("server_"));
     assert_eq!(fs::read(kept.unwrap().path()).unwrap(), b"another");
-    sandbox.down();
-}
-
-fn a_start_takes_a_containers_parameters() {
-    let sandbox = fresh();
-    let elsewhere = sandbox.file("elsewhere.json", "{}");
-    sandbox
-        .command(&["start"])
-        .env("SetupAutoConfigure", "1")
-        .env("SetupAutoConfigureParams", &elsewhere)
-        .run()
-        .code(0);
-    assert_eq!(
-        sandbox.launch().args(),
-        ["-auto", elsewhere.to_str().unwrap()]
-    );
-    sandbox.wait_up();
     sandbox.down();
 }
