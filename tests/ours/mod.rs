@@ -15,6 +15,7 @@ mod places;
 mod processes;
 mod ready;
 mod reports;
+mod setup;
 mod signals;
 mod status_forms;
 mod stopping;
@@ -35,6 +36,7 @@ pub fn all() -> Vec<Scenario> {
         processes::ALL,
         ready::ALL,
         reports::ALL,
+        setup::ALL,
         signals::ALL,
         status_forms::ALL,
         stopping::ALL,
