@@ -1,5 +1,8 @@
 //! From the command line to a verb: names, arguments, aliases. No I/O.
 
+pub mod config;
+pub mod databases;
+
 use crate::exit::Exit;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::ffi::{OsStr, OsString};
@@ -121,6 +124,12 @@ ACTION: status, on|add|enable, off|del|disable, or any verb of systemctl.")]
         #[arg(value_name = "LINES", default_value_t = 100)]
         lines: u32,
     },
+    /// Maintenance of databases
+    #[command(flatten)]
+    Databases(databases::DatabasesVerb),
+    /// Configuration
+    #[command(flatten)]
+    Config(config::ConfigVerb),
     /// Say which program and version this is
     Version,
     /// Internal: compress an archived log

@@ -72,7 +72,17 @@ fn load(
     if let Some(mask) = loaded.settings.umask.value {
         crate::os::limits::set_umask(mask);
     }
-    Ok(Partition {
+    Ok(partition(call, identity, inherited, loaded))
+}
+
+/// The server that loaded settings describe.
+pub fn partition(
+    call: &Call,
+    identity: &Identity,
+    inherited: Vec<(OsString, OsString)>,
+    loaded: crate::settings::Loaded,
+) -> Partition {
+    Partition {
         user: identity.user.clone(),
         root: call.root.clone(),
         settings: loaded.settings,
@@ -80,7 +90,7 @@ fn load(
         removed: loaded.removed,
         inherited,
         systemd: service::systemd_is_in_charge(&call.root),
-    })
+    }
 }
 
 /// The command line from the verb on, without the options in front of it.
