@@ -48,11 +48,21 @@ fn with_partition(
     ui: &mut Ui,
     act: impl FnOnce(&Partition, &mut Ui) -> Result<Exit>,
 ) -> Result<Exit> {
-    let access = loading::access(call, Needs::Rights, ui)?;
+    let identity = identity::settle(call)?;
+    if identity.standing == Standing::Other {
+        return through_sudo(call, &identity, ui);
+    }
+    let access = loading::access_as(call, &identity, Needs::Rights, ui)?;
     match loading::here(access) {
         Ok(partition) => act(&partition, ui),
         Err(exit) => Ok(exit),
     }
+}
+
+/// Runs the verb again as root. These verbs may answer 1, which must not be
+/// taken for sudo's refusal.
+fn through_sudo(call: &Call, identity: &Identity, ui: &mut Ui) -> Result<Exit> {
+    switch::run_through_sudo(call, identity, Needs::Login, ui)
 }
 
 /// Gives up root's rights, where there are any, and tells the environment that

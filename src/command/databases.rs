@@ -121,7 +121,7 @@ fn maintain_all(work: &mut Work, which: Maintenance, runs: &[Vec<OsString>]) -> 
 /// Stop, tool, start: under one lock, or through the unit.
 fn between(call: &Call, which: Maintenance, given: &[OsString], ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
-    if loading::unit(call, &identity)?.is_some() {
+    if loading::own_unit(call, &identity)?.is_some() {
         return through_unit(call, &identity, which, given, ui);
     }
     let access = loading::access_as(call, &identity, Needs::Login, ui)?;
@@ -141,8 +141,12 @@ fn between(call: &Call, which: Maintenance, given: &[OsString], ui: &mut Ui) -> 
                 setting(which)
             ));
         }
-        let tool = maintain_all(work, which, &runs);
-        let tool = still_start(work, tool)?;
+        let tool = if runs.is_empty() {
+            Exit::NotConfigured
+        } else {
+            let ended = maintain_all(work, which, &runs);
+            still_start(work, ended)?
+        };
         let started = start::start_locked(work, &lock, StartArgs::default())?;
         Ok(verdict(stopped, tool, started))
     })
@@ -202,12 +206,6 @@ fn through_unit(
         ui.error("the server is down; 'rc_domino start' starts it");
         return Ok(tool);
     }
-    // It has said that nothing is configured: no reason to fail a restart.
-    let tool = if tool.code() == Exit::NotConfigured.code() {
-        Exit::Done
-    } else {
-        tool
-    };
     let started = start::run(call, StartArgs::default(), ui)?;
     Ok(verdict(stopped, tool, started))
 }

@@ -5,11 +5,13 @@ use super::Call;
 use super::identity::{self, Identity, Standing};
 use super::switch;
 use crate::domino::{Partition, Reporter};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
 use crate::service;
+use crate::settings::{Loaded, Source};
 use crate::ui::Ui;
 use std::ffi::OsString;
+use std::io::Write;
 
 /// What a verb needs of the user it runs as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +39,9 @@ pub fn access(call: &Call, needs: Needs, ui: &mut Ui) -> Result<Access> {
 /// As [`access`], with the user settled already.
 pub fn access_as(call: &Call, identity: &Identity, needs: Needs, ui: &mut Ui) -> Result<Access> {
     match (identity.standing, needs) {
-        (Standing::Other, _) => switch::run_through_sudo(call, identity, ui).map(Access::Elsewhere),
+        (Standing::Other, _) => {
+            switch::run_through_sudo(call, identity, needs, ui).map(Access::Elsewhere)
+        }
         (Standing::Root, Needs::Login) => {
             let arguments = verb_arguments(call);
             switch::run_as_login(&identity.user, &arguments, ui).map(Access::Elsewhere)
@@ -72,6 +76,9 @@ fn load(
     if let Some(mask) = loaded.settings.umask.value {
         crate::os::limits::set_umask(mask);
     }
+    if loaded.settings.debug_mode.value {
+        write_debug(call, &loaded, ui);
+    }
     Ok(partition(call, identity, inherited, loaded))
 }
 
@@ -80,7 +87,7 @@ pub fn partition(
     call: &Call,
     identity: &Identity,
     inherited: Vec<(OsString, OsString)>,
-    loaded: crate::settings::Loaded,
+    loaded: Loaded,
 ) -> Partition {
     Partition {
         user: identity.user.clone(),
@@ -90,6 +97,41 @@ pub fn partition(
         removed: loaded.removed,
         inherited,
         systemd: service::systemd_is_in_charge(&call.root),
+    }
+}
+
+/// DOMINO_DEBUG_MODE: what was called and what the configuration came to, in
+/// DOMINO_DEBUG_FILE or on the screen.
+fn write_debug(call: &Call, loaded: &Loaded, ui: &mut Ui) {
+    let words: Vec<String> = call.arguments.iter().map(|word| shown(word)).collect();
+    let mut text = format!("debug: called as {}\n", words.join(" "));
+    for file in &loaded.files {
+        text.push_str(&format!("debug: read {}\n", file.display()));
+    }
+    for (entry, effective) in loaded.settings.all_effective() {
+        if let Some(effective) = effective.filter(|found| found.source != Source::Default) {
+            text.push_str(&format!(
+                "debug: {}={} ({})\n",
+                entry.name,
+                shown(&effective.text),
+                effective.source
+            ));
+        }
+    }
+    let Some(file) = &loaded.settings.debug_file.value else {
+        ui.aside(&text);
+        return;
+    };
+    let written = std::fs::File::options()
+        .append(true)
+        .create(true)
+        .open(file)
+        .and_then(|mut file| file.write_all(text.as_bytes()));
+    if let Err(cause) = written {
+        ui.warn(&format!(
+            "cannot write to {} (DOMINO_DEBUG_FILE): {cause}",
+            file.display()
+        ));
     }
 }
 
@@ -143,6 +185,15 @@ pub fn unit(call: &Call, identity: &Identity) -> Result<Option<service::systemd:
         });
     }
     Ok(Some(unit))
+}
+
+/// As [`unit`], for verbs that act: a caller who is neither root nor the
+/// Domino user acts as root, through sudo, or not at all.
+pub fn own_unit(call: &Call, identity: &Identity) -> Result<Option<service::systemd::Unit>> {
+    if identity.standing == Standing::Other {
+        return Ok(None);
+    }
+    unit(call, identity)
 }
 
 /// Whether systemctl is to be called through sudo.

@@ -14,11 +14,11 @@ use std::ffi::OsString;
 /// crash: a restart is to end with a running server; the code still says so.
 pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
-    if loading::unit(call, &identity)?.is_some() {
+    if loading::own_unit(call, &identity)?.is_some() {
         // Each half checks what systemd says against /proc. They run as
         // processes of their own: the first gives up root's rights.
         let stopped = in_child(call, &identity, &["stop".into()], ui)?;
-        if matches!(stopped, Exit::Passed(1)) {
+        if stopped == Exit::Failed {
             return Ok(stopped);
         }
         let started = start::run(call, arguments, ui)?;

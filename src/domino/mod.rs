@@ -5,6 +5,7 @@
 pub mod archive;
 pub mod check;
 pub mod client;
+pub mod closure;
 pub mod databases;
 pub mod difference;
 pub mod draft;

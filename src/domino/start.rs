@@ -2,6 +2,7 @@
 //! what became of it.
 
 use super::archive;
+use super::closure;
 use super::databases;
 use super::environment::{self, Environment};
 use super::hooks::{self, Hook};
@@ -82,6 +83,7 @@ pub fn start(work: &mut Work, _lock: &Lock, ready_within: Option<Duration>) -> R
     work.check_signals("the server was not started")?;
     let launched = launch(work, &handover)?;
     pid_file::write(work, launched.pid());
+    closure::forget(work);
     one_touch::clean_up(work, &handover);
     watch_over(work, &programs, launched, ready_within)
 }

@@ -1,7 +1,7 @@
 //! `check`: everything that looks wrong, whether the server runs or not.
 
 use super::super::identity::{self, Standing};
-use super::super::{Call, loading, switch};
+use super::super::{Call, loading};
 use crate::domino;
 use crate::error::Result;
 use crate::exit::Exit;
@@ -14,7 +14,7 @@ use crate::ui::{Tint, Ui};
 pub fn run(call: &Call, json: bool, ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
     if identity.standing == Standing::Other {
-        return switch::run_through_sudo(call, &identity, ui);
+        return super::through_sudo(call, &identity, ui);
     }
     let inherited = super::as_user(call, &identity)?;
     let (mut found, places) = lint::files(&call.root, &identity.user.name, &inherited);

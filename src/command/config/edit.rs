@@ -80,7 +80,7 @@ pub fn config(call: &Call, which: Option<&OsStr>, ui: &mut Ui) -> Result<Exit> {
         )));
     }
     let Some(environment) = settle_editor(call, &identity, &path)? else {
-        return switch::run_through_sudo(call, &identity, ui);
+        return super::through_sudo(call, &identity, ui);
     };
     let root = crate::os::users::effective_uid() == 0;
     // Root loads no settings: the editor they name is the Domino user's.
@@ -117,7 +117,7 @@ pub fn unit(call: &Call, ui: &mut Ui) -> Result<Exit> {
     let unit = crate::service::systemd::Unit::new(&name)?;
     let path = unit_path(call, &identity, unit.name())?;
     let Some(environment) = settle_editor(call, &identity, &path)? else {
-        return switch::run_through_sudo(call, &identity, ui);
+        return super::through_sudo(call, &identity, ui);
     };
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory).map_err(Error::file("create", directory))?;
