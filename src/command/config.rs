@@ -4,9 +4,8 @@ mod check;
 mod edit;
 mod list;
 
-use super::identity::{self, Identity, Standing};
-use super::loading::{self, Needs};
-use super::{Call, switch};
+use super::identity::{self, Identity, Needs, Standing};
+use super::{Call, loading, switch};
 use crate::cli::config::ConfigVerb;
 use crate::domino::{Partition, environment, processes, state::State};
 use crate::error::{Error, Result, shown};

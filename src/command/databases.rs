@@ -1,8 +1,7 @@
 //! `compact`, `fixup`, `restartcompact`, `restartfixup`, `compactnextstart`.
 
-use super::identity::{self, Identity};
-use super::loading::{self, Needs};
-use super::{Call, restart, start, stop, with_work};
+use super::identity::{self, Identity, Needs};
+use super::{Call, loading, restart, start, stop, with_work};
 use crate::cli::StartArgs;
 use crate::cli::databases::{DatabasesVerb, OnceState};
 use crate::domino::databases::{Maintenance, maintain};

@@ -2,7 +2,7 @@
 //! loaded, in that order.
 
 use super::Call;
-use super::identity::{self, Identity, Standing};
+use super::identity::{self, Identity, Needs, Standing};
 use super::switch;
 use crate::domino::{Partition, Reporter};
 use crate::error::{Error, Result, shown};
@@ -12,15 +12,6 @@ use crate::settings::{Loaded, Source};
 use crate::ui::Ui;
 use std::ffi::OsString;
 use std::io::Write;
-
-/// What a verb needs of the user it runs as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needs {
-    /// His rights only: the verb looks and starts nothing.
-    Rights,
-    /// His login environment and limits too: the verb runs Domino's programs.
-    Login,
-}
 
 /// A server to act on, or the answer of another process that acted on it.
 pub enum Access {

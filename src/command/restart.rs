@@ -1,8 +1,7 @@
 //! `restart`: stop, then start, under one lock.
 
-use super::identity::{self, Identity};
-use super::loading::{self, Needs};
-use super::{Call, live, start, stop, with_work};
+use super::identity::{self, Identity, Needs};
+use super::{Call, live, loading, start, stop, with_work};
 use crate::cli::StartArgs;
 use crate::domino::lock;
 use crate::error::Result;

@@ -1,6 +1,7 @@
 //! `start`: starts the server, itself or through its unit.
 
-use super::loading::{self, Needs};
+use super::identity::Needs;
+use super::loading;
 use super::{Call, identity, live, with_work};
 use crate::cli::StartArgs;
 use crate::domino::start::{self, Started};

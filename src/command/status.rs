@@ -1,6 +1,7 @@
 //! `status`: says whether the server runs, for people and for programs.
 
-use super::loading::{self, Needs};
+use super::identity::Needs;
+use super::loading;
 use super::{Call, with_work};
 use crate::cli::{Format, StatusArgs};
 use crate::domino::hooks::{self, Hook};

@@ -1,8 +1,8 @@
 //! `stop` and `quit`: stop the server, itself or through its unit, and answer
 //! 0 only when its databases are whole on disk.
 
-use super::identity::{self, Identity};
-use super::loading::{self, Needs};
+use super::identity::{self, Identity, Needs};
+use super::loading;
 use super::{Call, live, with_work};
 use crate::cli::LiveArgs;
 use crate::domino::closure;

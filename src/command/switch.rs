@@ -1,8 +1,7 @@
 //! Becoming the Domino user: in this process, by a login, or through sudo.
 
 use super::Call;
-use super::identity::Identity;
-use super::loading::Needs;
+use super::identity::{Identity, Needs};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::os::bounded::{Ended, Output, run_bounded};
