@@ -121,11 +121,12 @@ fn setenv(call: &Call, ui: &mut Ui) -> Result<Exit> {
         let server = state.server().map(|server| server.pid());
         let mut text = Vec::new();
         for (name, value) in environment::for_programs(partition, server) {
-            let known = call
+            let old = call
                 .environment
                 .iter()
-                .any(|(known, old)| *known == name && *old == value);
-            if !known && is_name(name.as_bytes()) {
+                .find(|(known, _)| *known == name)
+                .map_or_else(OsString::new, |(_, old)| old.clone());
+            if old != value && is_name(name.as_bytes()) {
                 text.extend_from_slice(b"export ");
                 text.extend_from_slice(name.as_bytes());
                 text.push(b'=');

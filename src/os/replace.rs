@@ -80,7 +80,9 @@ pub fn only_root_changes(path: &Path) -> io::Result<bool> {
         for entry in way.ancestors() {
             let found = entry.symlink_metadata()?;
             let sticky = found.is_dir() && found.mode() & 0o1000 != 0;
-            let open = found.mode() & 0o022 != 0 && !found.is_symlink() && !sticky;
+            // Root's own group is root.
+            let group = found.mode() & 0o020 != 0 && found.gid() != 0;
+            let open = (group || found.mode() & 0o002 != 0) && !found.is_symlink() && !sticky;
             if found.uid() != 0 || open {
                 return Ok(false);
             }
@@ -195,6 +197,21 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o7777, 0o640);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn attributes_stay_where_the_filesystem_has_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("f");
+        std::fs::write(&path, b"old").unwrap();
+        let name = "user.rc_domino";
+        if rustix::fs::setxattr(&path, name, b"kept", XattrFlags::empty()).is_err() {
+            return;
+        }
+        replace_text(&path, b"new", b"old").unwrap();
+        let mut value = [0u8; 16];
+        let length = rustix::fs::getxattr(&path, name, &mut value).unwrap();
+        assert_eq!(&value[..length], b"kept");
     }
 
     #[test]

@@ -80,7 +80,7 @@ pub fn config(call: &Call, which: Option<&OsStr>, ui: &mut Ui) -> Result<Exit> {
         )));
     }
     let Some(environment) = settle_editor(call, &identity, &path)? else {
-        return super::through_sudo(call, &identity, ui);
+        return as_root(call, &identity, &path, ui);
     };
     let root = crate::os::users::effective_uid() == 0;
     // Root loads no settings: the editor they name is the Domino user's.
@@ -117,7 +117,7 @@ pub fn unit(call: &Call, ui: &mut Ui) -> Result<Exit> {
     let unit = crate::service::systemd::Unit::new(&name)?;
     let path = unit_path(call, &identity, unit.name())?;
     let Some(environment) = settle_editor(call, &identity, &path)? else {
-        return super::through_sudo(call, &identity, ui);
+        return as_root(call, &identity, &path, ui);
     };
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory).map_err(Error::file("create", directory))?;
@@ -203,6 +203,17 @@ fn settle_editor(
     Ok(None)
 }
 
+/// Has root edit a file, through sudo.
+fn as_root(call: &Call, identity: &Identity, path: &Path, ui: &mut Ui) -> Result<Exit> {
+    match super::through_sudo(call, identity, ui) {
+        Err(Error::OtherUser { try_instead, .. }) => Err(Error::Refused {
+            message: format!("{} is for root to edit; try: {try_instead}", path.display()),
+            exit: Exit::Privilege,
+        }),
+        other => other,
+    }
+}
+
 /// Whether this user can write to the file, or make it where it is missing.
 fn can_write(path: &Path) -> bool {
     match path.symlink_metadata() {
@@ -237,7 +248,14 @@ fn edit(path: &Path, syntax: Syntax, editor: &Editor, ui: &mut Ui) -> Result<boo
                 _ => Err(draft.kept(&error.to_string())),
             };
         }
-        let text = draft.text()?;
+        let text = match draft.text() {
+            Ok(text) => text,
+            Err(error) if draft.copy().exists() => return Err(draft.kept(&error.to_string())),
+            Err(error) => {
+                draft.discard();
+                return Err(error);
+            }
+        };
         if text == draft.before() {
             draft.discard();
             ui.line(&format!("{}: nothing was changed", path.display()));
