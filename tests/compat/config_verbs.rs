@@ -12,6 +12,8 @@ scenarios![
 
 fn settings_of_notes_ini() {
     let sandbox = Sandbox::builder().ini("MyName=some value").build();
+    // Where no log is, the original adds a line.
+    sandbox.file("notes.log", "");
     for name in ["MyName", "myname"] {
         let outcome = sandbox.run(&["inivar", name]).code(0);
         assert_eq!(outcome.text().trim(), "some value", "{outcome}");
@@ -22,12 +24,16 @@ fn settings_of_notes_ini() {
 
 fn the_configuration_without_its_comments() {
     let mut sandbox = Sandbox::new();
+    sandbox.file("notes.log", "");
     sandbox.raw("# hidden");
     sandbox.raw("DOMINO_LANG=C # shown");
     let listed = |arguments: &[&str]| sandbox.run(arguments).code(0).text();
     for arguments in [&["listcfg"][..], &["listcfg", "default"]] {
         let text = listed(arguments);
-        assert!(text.contains("DOMINO_LANG=C # shown") && !text.contains("hidden"), "{text}");
+        assert!(
+            text.contains("DOMINO_LANG=C # shown") && !text.contains("hidden"),
+            "{text}"
+        );
     }
     sandbox.sysconfig("rc_domino_config_notes", b"DOMINO_TZ=UTC\n#x\n");
     for arguments in [&["listcfg"][..], &["listcfg", "server"]] {
@@ -49,5 +55,8 @@ fn nothing_to_check() {
     sandbox.forget("DOMINO_SHUTDOWN_TIMEOUT");
     sandbox.set("DOMINO_SHUTDOWN_TIMEOUT", "600");
     let outcome = sandbox.run(&["check"]).code(0);
-    assert!(!outcome.text().to_lowercase().contains("warning"), "{outcome}");
+    assert!(
+        !outcome.text().to_lowercase().contains("warning"),
+        "{outcome}"
+    );
 }

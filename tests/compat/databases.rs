@@ -21,20 +21,30 @@ fn configured() -> Sandbox {
 fn the_configured_options_are_used() {
     let sandbox = configured();
     sandbox.run(&["compact"]).code(0);
-    assert_eq!(sandbox.events(), ["compact -C -# 4 names.nsf", "compact -C log.nsf"]);
+    assert_eq!(
+        sandbox.events(),
+        ["compact -C -# 4 names.nsf", "compact -C log.nsf"]
+    );
     let console = sandbox.console();
     assert!(console.contains("Compacted names.nsf"), "{console}");
     sandbox.reset();
     sandbox.run(&["fixup"]).code(0);
     assert_eq!(sandbox.events(), ["fixup -f names.nsf"]);
     assert_eq!(sandbox.calls("fixup")[0].cwd, sandbox.data.as_os_str());
-    assert!(sandbox.console().contains("Performed consistency check on names.nsf"));
+    assert!(
+        sandbox
+            .console()
+            .contains("Performed consistency check on names.nsf")
+    );
 }
 
 fn given_options_replace_them() {
     let sandbox = configured();
     sandbox.run(&["compact", "-B names.nsf"]).code(0);
-    assert_eq!(sandbox.events(), ["compact -B names.nsf", "compact -C log.nsf"]);
+    assert_eq!(
+        sandbox.events(),
+        ["compact -B names.nsf", "compact -C log.nsf"]
+    );
     sandbox.reset();
     sandbox.run(&["fixup", "-j -v log.nsf"]).code(0);
     assert_eq!(sandbox.events(), ["fixup -j -v log.nsf"]);
@@ -52,7 +62,10 @@ fn not_while_the_server_runs() {
 
 fn a_restart_with_maintenance() {
     for (verb, expected) in [
-        ("restartcompact", &["compact -C -# 4 names.nsf", "compact -C log.nsf"][..]),
+        (
+            "restartcompact",
+            &["compact -C -# 4 names.nsf", "compact -C log.nsf"][..],
+        ),
         ("restartfixup", &["fixup -f names.nsf"][..]),
     ] {
         let sandbox = configured();
@@ -71,8 +84,14 @@ fn one_compact_at_the_next_start() {
     let marker = sandbox.data.join("domino_nextstartcompact");
     sandbox.run(&["compactnextstart", "on"]).code(0).says("ON");
     assert!(marker.exists());
-    sandbox.run(&["compactnextstart", "status"]).code(0).says("ON");
-    sandbox.run(&["compactnextstart", "off"]).code(0).says("OFF");
+    sandbox
+        .run(&["compactnextstart", "status"])
+        .code(0)
+        .says("ON");
+    sandbox
+        .run(&["compactnextstart", "off"])
+        .code(0)
+        .says("OFF");
     assert!(!marker.exists());
     sandbox.run(&["compactnextstart"]).code(0).says("OFF");
 }

@@ -34,42 +34,68 @@ fn editor(sandbox: &mut Sandbox, body: &str) {
 /// Copies that were kept, as the message names them.
 fn kept(text: &[u8]) -> PathBuf {
     let text = String::from_utf8_lossy(text).into_owned();
-    let at = text.rfind("kept in ").unwrap_or_else(|| panic!("nothing kept: {text}"));
+    let at = text
+        .rfind("kept in ")
+        .unwrap_or_else(|| panic!("nothing kept: {text}"));
     PathBuf::from(text[at + 8..].trim())
 }
 
+/// D08, D104.
 fn inivar_prints_the_whole_value() {
     let sandbox = Sandbox::new();
     let mut text = fs::read(sandbox.data.join("notes.ini")).unwrap();
     text.extend_from_slice(b"Odd=a=b = c\nBytes=\xe4\xff\nEmpty=\n");
     sandbox.file("notes.ini", text);
-    assert_eq!(sandbox.run(&["inivar", "ODD"]).code(0).quiet().stdout, b"a=b = c\n");
-    assert_eq!(sandbox.run(&["inivar", "bytes"]).code(0).stdout, b"\xe4\xff\n");
+    assert_eq!(
+        sandbox.run(&["inivar", "ODD"]).code(0).quiet().stdout,
+        b"a=b = c\n"
+    );
+    assert_eq!(
+        sandbox.run(&["inivar", "bytes"]).code(0).stdout,
+        b"\xe4\xff\n"
+    );
     assert_eq!(sandbox.run(&["inivar", "Empty"]).code(0).stdout, b"\n");
     assert!(sandbox.run(&["inivar", "nosuch"]).code(1).stdout.is_empty());
     sandbox.run(&["inivar"]).code(2);
     sandbox.run(&["inivar", "a", "b"]).code(2);
     fs::remove_file(sandbox.data.join("notes.ini")).unwrap();
-    sandbox.run(&["inivar", "Directory"]).code(1).stderr_has("notes.ini");
+    sandbox
+        .run(&["inivar", "Directory"])
+        .code(1)
+        .stderr_has("notes.ini");
 }
 
+/// Bytes, not text.
 fn listini_prints_every_byte() {
     let sandbox = Sandbox::new();
     sandbox.file("notes.ini", b"[Notes]\r\nA=\xff\x01\nno end");
-    assert_eq!(sandbox.run(&["listini"]).code(0).stdout, b"[Notes]\r\nA=\xff\x01\nno end");
+    assert_eq!(
+        sandbox.run(&["listini"]).code(0).stdout,
+        b"[Notes]\r\nA=\xff\x01\nno end"
+    );
 }
 
+/// Contract §3.
 fn listcfg_tells_where_each_value_stands() {
     let mut sandbox = Sandbox::new();
     sandbox.raw("# a comment");
     sandbox.raw("");
-    sandbox.sysconfig("rc_domino_config_notes", b"DOMINO_LANG=de_DE.UTF-8 # why\n#DOMINO_TZ=x\n");
+    sandbox.sysconfig(
+        "rc_domino_config_notes",
+        b"DOMINO_LANG=de_DE.UTF-8 # why\n#DOMINO_TZ=x\n",
+    );
     let own = sandbox.run(&["listcfg"]).code(0);
     assert_eq!(own.stdout, b"DOMINO_LANG=de_DE.UTF-8 # why\n");
     assert_eq!(sandbox.run(&["listcfg", "server"]).stdout, own.stdout);
     let default = sandbox.run(&["listcfg", "default"]).code(0).text();
-    assert!(default.contains("DOMINO_CONFIGURED=") && !default.contains('#'), "{default}");
-    sandbox.run(&["listcfg", "/no/such"]).code(1).stderr_has("/no/such");
+    assert!(
+        default.contains("DOMINO_CONFIGURED=") && !default.contains('#'),
+        "{default}"
+    );
+    sandbox
+        .run(&["listcfg", "/no/such"])
+        .code(1)
+        .stderr_has("/no/such");
     sandbox
         .run(&["listcfg", "--effective"])
         .code(0)
@@ -82,7 +108,11 @@ fn listcfg_tells_where_each_value_stands() {
         .code(0);
     let list: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     let entry = |name: &str| {
-        let found = list.as_array().unwrap().iter().find(|entry| entry["name"] == name);
+        let found = list
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|entry| entry["name"] == name);
         found.unwrap_or_else(|| panic!("no {name}")).clone()
     };
     assert_eq!(entry("DOMINO_LANG")["line"], 1);
@@ -92,21 +122,30 @@ fn listcfg_tells_where_each_value_stands() {
     sandbox.run(&["listcfg", "--json"]).code(2);
 }
 
+/// D108.
 fn the_environment_survives_a_shell() {
     let mut sandbox = Sandbox::new();
     let value = "it's $(touch hit); `touch hit` \"x\"";
     sandbox.set("DOMINO_MONITOR_FILTER_STRING", value);
     let printed = sandbox.run(&["setenv"]).code(0);
     let shell = crate::support::command::Command::new(&sandbox, "/bin/sh".into())
-        .args(&["-c", "eval \"$1\"; printf %s \"$DOMINO_MONITOR_FILTER_STRING|$LOTUS|$Notes_ExecDirectory\"", "sh"])
+        .args(&[
+            "-c",
+            "eval \"$1\"; printf %s \"$DOMINO_MONITOR_FILTER_STRING|$LOTUS|$Notes_ExecDirectory\"",
+            "sh",
+        ])
         .arg(std::ffi::OsStr::new(printed.text().as_str()))
         .run()
         .code(0);
     let lotus = sandbox.lotus.display();
-    assert_eq!(shell.text(), format!("{value}|{lotus}|{lotus}/notes/latest/linux"));
+    assert_eq!(
+        shell.text(),
+        format!("{value}|{lotus}|{lotus}/notes/latest/linux")
+    );
     assert!(!sandbox.base.join("hit").exists() && !sandbox.data.join("hit").exists());
 }
 
+/// D105.
 fn an_edit_replaces_the_file_and_nothing_else() {
     let mut sandbox = Sandbox::new();
     editor(&mut sandbox, "printf 'New=1' >> \"$1\"");
@@ -118,13 +157,17 @@ fn an_edit_replaces_the_file_and_nothing_else() {
     let found = fs::metadata(&ini).unwrap();
     assert_eq!((found.mode() & 0o7777, found.uid()), (0o640, sandbox.ids.0));
     editor(&mut sandbox, "true");
-    sandbox.run(&["ini"]).code(0).stdout_has("nothing was changed");
+    sandbox
+        .run(&["ini"])
+        .code(0)
+        .stdout_has("nothing was changed");
     // While the server runs it says what that can mean.
     sandbox.up();
     sandbox.run(&["ini"]).code(0).stderr_has("is running");
     sandbox.down();
 }
 
+/// D105.
 fn an_editor_that_fails_loses_nothing() {
     let mut sandbox = Sandbox::new();
     let ini = sandbox.data.join("notes.ini");
@@ -146,6 +189,7 @@ fn an_editor_that_fails_loses_nothing() {
     assert_eq!(fs::read(&ini).unwrap(), before);
 }
 
+/// D105.
 fn a_notes_ini_that_cannot_be_read_is_not_written() {
     let mut sandbox = Sandbox::new();
     let ini = sandbox.data.join("notes.ini");
@@ -164,19 +208,27 @@ fn a_notes_ini_that_cannot_be_read_is_not_written() {
     }
 }
 
+/// D105.
 fn a_file_that_changed_meanwhile_is_left_alone() {
     let mut sandbox = Sandbox::new();
     let ini = sandbox.data.join("notes.ini");
     let name = ini.display().to_string();
-    editor(&mut sandbox, &format!("echo Mine=1 >> \"$1\"; echo Theirs=1 >> '{name}'"));
+    editor(
+        &mut sandbox,
+        &format!("echo Mine=1 >> \"$1\"; echo Theirs=1 >> '{name}'"),
+    );
     let outcome = sandbox.run(&["ini"]).code(1).stderr_has("meanwhile");
     let text = fs::read_to_string(&ini).unwrap();
-    assert!(text.contains("Theirs=1") && !text.contains("Mine=1"), "{text}");
+    assert!(
+        text.contains("Theirs=1") && !text.contains("Mine=1"),
+        "{text}"
+    );
     let copy = kept(&outcome.stderr);
     assert!(fs::read_to_string(&copy).unwrap().contains("Mine=1"));
     fs::remove_dir_all(copy.parent().unwrap()).unwrap();
 }
 
+/// D105.
 fn the_configuration_is_checked_before_it_counts() {
     let mut sandbox = Sandbox::new();
     let config = sandbox.root.join("etc/sysconfig/rc_domino_config");
@@ -189,17 +241,31 @@ fn the_configuration_is_checked_before_it_counts() {
         editor(&mut sandbox, &format!("printf '{line}\\n' >> \"$1\""));
         let before = fs::read(&config).unwrap();
         let outcome = sandbox.run(&["config"]).code(1).stderr_has(expected);
-        assert!(outcome.said("rc_domino_config:"), "no line named\n{outcome}");
+        assert!(
+            outcome.said("rc_domino_config:"),
+            "no line named\n{outcome}"
+        );
         fs::remove_dir_all(kept(&outcome.stderr).parent().unwrap()).unwrap();
         assert_eq!(fs::read(&config).unwrap(), before, "{line}");
     }
     // What works, but hardly as meant, is said and written.
-    editor(&mut sandbox, "printf 'DOMINO_LOGDIR=/x\\nA=$(exit 1)\\n' >> \"$1\"");
-    sandbox.run(&["cfg", "default"]).code(0).stderr_has("DOMINO_LOG_DIR");
-    assert!(fs::read_to_string(&config).unwrap().contains("DOMINO_LOGDIR=/x"));
+    editor(
+        &mut sandbox,
+        "printf 'DOMINO_LOGDIR=/x\\nA=$(exit 1)\\n' >> \"$1\"",
+    );
+    sandbox
+        .run(&["cfg", "default"])
+        .code(0)
+        .stderr_has("DOMINO_LOG_DIR");
+    assert!(
+        fs::read_to_string(&config)
+            .unwrap()
+            .contains("DOMINO_LOGDIR=/x")
+    );
     sandbox.run(&["config", "nosuchfile"]).code(2);
 }
 
+/// D105, D106.
 fn links_and_closed_directories_are_kept() {
     let mut sandbox = Sandbox::new();
     editor(&mut sandbox, "echo 'DOMINO_TZ=UTC' >> \"$1\"");
@@ -210,11 +276,17 @@ fn links_and_closed_directories_are_kept() {
     std::os::unix::fs::symlink(&real, &link).unwrap();
     sandbox.run(&["config", "server"]).code(0);
     assert!(link.symlink_metadata().unwrap().is_symlink());
-    assert_eq!(fs::read_to_string(&real).unwrap(), "DOMINO_LANG=C\nDOMINO_TZ=UTC\n");
+    assert_eq!(
+        fs::read_to_string(&real).unwrap(),
+        "DOMINO_LANG=C\nDOMINO_TZ=UTC\n"
+    );
     // A file in a directory that takes no new ones is written in place.
     let directory = real.parent().unwrap();
     fs::set_permissions(directory, fs::Permissions::from_mode(0o555)).unwrap();
-    sandbox.run(&["config", "server"]).code(0).stdout_has("in place");
+    sandbox
+        .run(&["config", "server"])
+        .code(0)
+        .stdout_has("in place");
     assert_eq!(fs::read_to_string(&real).unwrap().lines().count(), 3);
     fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
 }
@@ -229,14 +301,23 @@ fn unit(sandbox: &Sandbox, text: &str) -> PathBuf {
     path
 }
 
+/// D107.
 fn the_unit_is_edited_and_a_foreign_one_is_not() {
     let mut sandbox = Sandbox::new();
     let editing = sandbox.script("editor", "echo 'TimeoutStopSec=700' >> \"$1\"");
-    let run = |sandbox: &Sandbox| sandbox.command(&["systemdcfg"]).env("EDITOR", &editing).run();
+    let run = |sandbox: &Sandbox| {
+        sandbox
+            .command(&["systemdcfg"])
+            .env("EDITOR", &editing)
+            .run()
+    };
     run(&sandbox).code(5).stderr_has("domino.service");
     let path = unit(&sandbox, "[Service]\nUser=notes\n");
     run(&sandbox).code(0);
-    assert_eq!(fs::read_to_string(&path).unwrap(), "[Service]\nUser=notes\nTimeoutStopSec=700\n");
+    assert_eq!(
+        fs::read_to_string(&path).unwrap(),
+        "[Service]\nUser=notes\nTimeoutStopSec=700\n"
+    );
     let path = unit(&sandbox, "[Service]\nUser=oracle\n");
     run(&sandbox).code(6).stderr_has("oracle");
     assert!(!fs::read_to_string(&path).unwrap().contains("Timeout"));
@@ -252,6 +333,7 @@ fn sound() -> Sandbox {
     sandbox
 }
 
+/// D109.
 fn check_finds_nothing_where_nothing_is_wrong() {
     let sandbox = sound();
     sandbox.run(&["check"]).code(0).quiet();
@@ -260,6 +342,7 @@ fn check_finds_nothing_where_nothing_is_wrong() {
     assert_eq!(found["findings"].as_array().unwrap().len(), 0);
 }
 
+/// D109.
 fn check_names_file_and_line() {
     let mut sandbox = sound();
     let script = sandbox.script("hook", "true");
@@ -271,7 +354,10 @@ fn check_names_file_and_line() {
     let cases = [
         ("DOMINO_SHUTDWN_TIMEOUT=1", "is no setting"),
         ("DOMINO_RESET_LOADMON=ja", "yes or no"),
-        ("DOMINO_TIKA_SHUTDOWN_TERM_SECONDS=10m", "DOMINO_SHUTDOWN_TIMEOUT"),
+        (
+            "DOMINO_TIKA_SHUTDOWN_TERM_SECONDS=10m",
+            "DOMINO_SHUTDOWN_TIMEOUT",
+        ),
         ("DOMINO_PRE_SHUTDOWN_DELAY=5", "DOMINO_PRE_SHUTDOWN_COMMAND"),
         ("DOMINO_MONITOR_FILTER_STRING='('", "no pattern"),
         ("DOMINO_SNAPSHOT_MODE=sometimes", "stop, online or auto"),
@@ -286,12 +372,24 @@ fn check_names_file_and_line() {
         sandbox.forget(name);
     }
     for (name, value, expected) in [
-        ("DOMINO_PRE_STARTUP_SCRIPT", script.to_str().unwrap(), "not executable"),
-        ("DOMINO_POST_STARTUP_SCRIPT", "/no/such/script", "/no/such/script"),
+        (
+            "DOMINO_PRE_STARTUP_SCRIPT",
+            script.to_str().unwrap(),
+            "not executable",
+        ),
+        (
+            "DOMINO_POST_STARTUP_SCRIPT",
+            "/no/such/script",
+            "/no/such/script",
+        ),
         ("DOMINO_POST_KILL_SCRIPT", "/etc", "directory"),
     ] {
         sandbox.set(name, value);
-        sandbox.run(&["check"]).code(1).stdout_has(name).stdout_has(expected);
+        sandbox
+            .run(&["check"])
+            .code(1)
+            .stdout_has(name)
+            .stdout_has(expected);
         sandbox.forget(name);
     }
     // What makes every other verb fail is a finding here, every one of them.
@@ -307,6 +405,7 @@ fn check_names_file_and_line() {
     sandbox.run(&["check"]).code(1).stdout_has("quote");
 }
 
+/// D109.
 fn check_compares_the_unit() {
     let mut sandbox = sound();
     sandbox.forget("DOMINO_PID_FILE");
@@ -324,7 +423,11 @@ fn check_compares_the_unit() {
         ("forking", "simple", "domino.service:3: "),
         ("/run/notes/", "/run/other/", "domino.service:4: "),
         ("script start", "script stop", "domino.service:5: "),
-        ("/rc_domino_script stop", "/nosuch stop", "domino.service:6: "),
+        (
+            "/rc_domino_script stop",
+            "/nosuch stop",
+            "domino.service:6: ",
+        ),
         ("ExecStop=", "#ExecStop=", "no ExecStop="),
         ("11min", "9min", "domino.service:7: TimeoutStopSec=9min"),
         ("11min", "soon", "no time"),
