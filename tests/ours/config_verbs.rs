@@ -1,6 +1,7 @@
 //! The verbs that show, check and edit the configuration.
 
 use crate::support::Sandbox;
+use crate::support::terminal::Terminal;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ scenarios![
     an_editor_that_fails_loses_nothing,
     a_notes_ini_that_cannot_be_read_is_not_written,
     a_file_that_changed_meanwhile_is_left_alone,
+    on_a_terminal_a_bad_text_is_edited_again,
     the_configuration_is_checked_before_it_counts,
     links_and_closed_directories_are_kept,
     the_unit_is_edited_and_a_foreign_one_is_not,
@@ -226,6 +228,22 @@ fn a_file_that_changed_meanwhile_is_left_alone() {
     let copy = kept(&outcome.stderr);
     assert!(fs::read_to_string(&copy).unwrap().contains("Mine=1"));
     fs::remove_dir_all(copy.parent().unwrap()).unwrap();
+}
+
+/// D105.
+fn on_a_terminal_a_bad_text_is_edited_again() {
+    let mut sandbox = Sandbox::new();
+    let body = "grep -q BAD \"$1\" && { sed -i s/BAD/Good=1/ \"$1\"; exit; }; echo BAD >> \"$1\"";
+    editor(&mut sandbox, body);
+    let mut terminal = Terminal::start(sandbox.command(&["ini"]), sandbox.entry());
+    terminal.wait_for("Edit it again?");
+    terminal.type_in("y\n");
+    assert_eq!(terminal.code(), Some(0));
+    let text = fs::read_to_string(sandbox.data.join("notes.ini")).unwrap();
+    assert!(
+        text.ends_with("Good=1\n") && !text.contains("BAD"),
+        "{text}"
+    );
 }
 
 /// D105.
