@@ -1,6 +1,8 @@
 //! From the command line to a verb: names, arguments, aliases. No I/O.
 
 pub mod setup;
+pub mod config;
+pub mod databases;
 
 use crate::exit::Exit;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -126,6 +128,12 @@ ACTION: status, on|add|enable, off|del|disable, or any verb of systemctl.")]
     /// Setting a new server up.
     #[command(flatten)]
     Setup(setup::SetupVerb),
+    /// Maintenance of databases
+    #[command(flatten)]
+    Databases(databases::DatabasesVerb),
+    /// Configuration
+    #[command(flatten)]
+    Config(config::ConfigVerb),
     /// Say which program and version this is
     Version,
     /// Internal: compress an archived log

@@ -112,6 +112,13 @@ pub enum Error {
         /// The code it comes down to.
         exit: Exit,
     },
+    /// What was asked for is not done, for a reason of its own.
+    Refused {
+        /// Why, and what to do instead.
+        message: String,
+        /// The code it comes down to.
+        exit: Exit,
+    },
     /// A call into the operating system failed where none should.
     System {
         /// What was being done.
@@ -137,7 +144,7 @@ impl Error {
             Error::Disabled(_) => Exit::Disabled,
             Error::NeedsServer { .. } => Exit::NeedsServer,
             Error::Interrupted { signal, .. } => Exit::Signal(*signal),
-            Error::Service { exit, .. } => *exit,
+            Error::Service { exit, .. } | Error::Refused { exit, .. } => *exit,
             Error::File { .. }
             | Error::Program { .. }
             | Error::StartFailed(_)
@@ -252,7 +259,9 @@ impl fmt::Display for Error {
             Error::Interrupted { signal, state } => {
                 write!(f, "interrupted by {}: {state}", signal_name(*signal))
             }
-            Error::Service { message, .. } => write!(f, "{message}"),
+            Error::Service { message, .. } | Error::Refused { message, .. } => {
+                write!(f, "{message}")
+            }
             Error::System { action, cause } => write!(f, "cannot {action}: {cause}"),
         }
     }

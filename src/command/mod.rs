@@ -1,6 +1,8 @@
 //! The verbs: each settles whose server is meant, loads the settings, acts on
 //! the server, and maps what came of it to an exit code.
 
+mod config;
+mod databases;
 mod identity;
 mod live;
 mod loading;
@@ -81,6 +83,8 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         Verb::Service { action } => service::run(call, action.as_deref()),
         Verb::Systemlog { lines } => logs::systemlog(call, lines, ui),
         Verb::Setup(verb) => setup::run(call, verb, ui),
+        Verb::Databases(verb) => databases::run(call, verb, ui),
+        Verb::Config(verb) => config::run(call, verb, ui),
         Verb::Version => {
             ui.line(&format!("rc_domino {}", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Done)

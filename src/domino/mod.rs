@@ -3,9 +3,12 @@
 //! goes to a [`Reporter`], nothing is printed here.
 
 pub mod archive;
+pub mod check;
 pub mod client;
 pub mod closure;
 pub mod databases;
+pub mod difference;
+pub mod draft;
 pub mod durable;
 pub mod environment;
 pub mod follow;
@@ -17,6 +20,7 @@ pub mod one_touch;
 pub mod partition;
 pub mod pid_file;
 pub mod processes;
+pub mod progress;
 pub mod readiness;
 pub mod report;
 pub mod server_log;

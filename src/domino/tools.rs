@@ -5,7 +5,7 @@ use super::environment::{self, Environment};
 use super::partition::Partition;
 use super::server_log::ServerLog;
 use crate::error::{Error, Result};
-use crate::os::bounded::{Ended, Output, Piece, run_bounded};
+use crate::os::bounded::{Ended, Output, Piece, Tick, run_bounded, run_bounded_ticking};
 use crate::os::process::Pid;
 use crate::os::signals::Signal;
 use crate::os::signals::Signals;
@@ -151,6 +151,32 @@ pub fn run_to_log(work: &mut Work, tool: &Tool) -> Result<ToolEnd> {
     let mut launch = launch(work.partition, tool);
     output_to(&mut launch, &log)?;
     finish(work, &tool.program, launch, Output::AsLaunched, tool.limit)
+}
+
+/// As [`run_to_log`], calling `look` now and then while the tool runs.
+pub fn run_to_log_watched(
+    work: &mut Work,
+    tool: &Tool,
+    every: Duration,
+    mut look: impl FnMut(&mut dyn Reporter),
+) -> Result<ToolEnd> {
+    let log = ServerLog::of(work.partition).open_for_append()?;
+    let mut launch = launch(work.partition, tool);
+    output_to(&mut launch, &log)?;
+    let reporter = &mut *work.reporter;
+    let tick = Tick {
+        every,
+        act: &mut || look(reporter),
+    };
+    let ended = run_bounded_ticking(
+        launch,
+        tool.limit,
+        Some(work.signals),
+        Output::AsLaunched,
+        Some(tick),
+    )
+    .map_err(program_failed(&tool.program))?;
+    end_of(work, &tool.program, ended)
 }
 
 /// Runs a tool and hands each line of its output to `line`.

@@ -15,6 +15,7 @@ pub mod lock;
 pub mod pidfd;
 pub mod process;
 mod procfs;
+pub mod replace;
 pub mod root;
 pub mod signals;
 pub mod sockets;

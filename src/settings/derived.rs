@@ -277,6 +277,11 @@ impl Settings {
         self.configured.lock_timeout.value.unwrap_or_else(default)
     }
 
+    /// The editor that is configured, if one is.
+    pub fn configured_editor(&self) -> Option<Vec<OsString>> {
+        self.configured.edit_command.value.clone()
+    }
+
     /// The editor: configured, else $EDITOR, else vi.
     pub fn edit_command(&self) -> Vec<OsString> {
         if let Some(words) = &self.configured.edit_command.value {

@@ -7,6 +7,8 @@ use crate::support::scenario::Scenario;
 
 mod archive;
 mod config;
+mod config_verbs;
+mod databases;
 mod environment;
 mod hooks;
 mod maintenance;
@@ -22,6 +24,8 @@ pub fn all() -> Vec<Scenario> {
     [
         archive::ALL,
         config::ALL,
+        config_verbs::ALL,
+        databases::ALL,
         environment::ALL,
         hooks::ALL,
         maintenance::ALL,

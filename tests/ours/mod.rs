@@ -5,8 +5,10 @@ use crate::support::scenario::Scenario;
 
 mod bad_input;
 mod concurrency;
+mod config_verbs;
 mod configuration;
 mod console;
+mod databases;
 mod exit_codes;
 mod faults;
 mod hooks;
@@ -26,8 +28,10 @@ pub fn all() -> Vec<Scenario> {
     [
         bad_input::ALL,
         concurrency::ALL,
+        config_verbs::ALL,
         configuration::ALL,
         console::ALL,
+        databases::ALL,
         exit_codes::ALL,
         faults::ALL,
         hooks::ALL,
