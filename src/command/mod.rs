@@ -7,9 +7,11 @@ mod loading;
 mod logs;
 mod restart;
 mod service;
+pub mod shell;
 mod start;
 mod status;
 mod stop;
+mod support;
 mod switch;
 
 use crate::cli::{self, Persona, Verb};
@@ -79,6 +81,8 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         Verb::Statusd => service::run(call, Some("status")),
         Verb::Service { action } => service::run(call, action.as_deref()),
         Verb::Systemlog { lines } => logs::systemlog(call, lines, ui),
+        Verb::Support(verb) => support::run(call, verb, ui),
+        Verb::Shell(verb) => shell::run(call, verb, ui),
         Verb::Version => {
             ui.line(&format!("rc_domino {}", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Done)
@@ -102,16 +106,8 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
             }
             Ok(Exit::Done)
         }
-        Verb::Other(words) => custom(&words),
+        Verb::Other(words) => shell::custom(call, &words, ui),
     }
-}
-
-fn custom(words: &[OsString]) -> Result<Exit> {
-    let verb = words.first().cloned().unwrap_or_default();
-    Err(Error::UnknownVerb {
-        nearest: cli::nearest_verb(&verb),
-        verb,
-    })
 }
 
 /// Runs `act` with everything a long verb works with; signals are held back

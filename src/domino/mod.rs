@@ -2,15 +2,19 @@
 //! console and its logs. Returns outcomes; what is worth telling on the way
 //! goes to a [`Reporter`], nothing is printed here.
 
+pub mod about;
 pub mod archive;
 pub mod client;
 pub mod databases;
+pub mod diagnostics;
 pub mod durable;
 pub mod environment;
 pub mod follow;
 pub mod hooks;
 pub mod housekeeping;
 pub mod lock;
+pub mod mail;
+pub mod masking;
 pub mod nsd;
 pub mod one_touch;
 pub mod partition;
@@ -22,6 +26,7 @@ pub mod server_log;
 pub mod start;
 pub mod state;
 pub mod stop;
+pub mod tarball;
 pub mod tools;
 pub mod waiting;
 pub mod warnings;

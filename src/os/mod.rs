@@ -9,6 +9,7 @@
 pub mod bounded;
 pub mod clock;
 pub mod files;
+pub mod host;
 pub mod ipc;
 pub mod limits;
 pub mod lock;
