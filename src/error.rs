@@ -168,8 +168,9 @@ impl fmt::Display for Error {
             Error::Usage(text) => write!(f, "{text}"),
             Error::UnknownVerb { verb, nearest } => {
                 write!(f, "unknown verb '{}'", shown(verb))?;
-                if let Some(nearest) = nearest {
-                    write!(f, "; did you mean '{nearest}'?")?;
+                match nearest {
+                    Some(nearest) => write!(f, "; did you mean '{nearest}'?")?,
+                    None => write!(f, ";")?,
                 }
                 write!(f, " 'rc_domino help' lists the verbs")
             }

@@ -184,16 +184,16 @@ impl Menu<'_> {
             text.push_str(CLEAR);
         }
         text.push_str(&format!(
-            "HCL Domino, rc_domino {}\r\n\r\n{}\r\n\r\n",
+            "HCL Domino, rc_domino {}\n\n{}\n\n",
             env!("CARGO_PKG_VERSION"),
             self.state_line()
         ));
         for entry in &ENTRIES {
             match entry {
-                None => text.push_str("\r\n"),
+                None => text.push_str("\n"),
                 Some(entry) if self.entries().any(|known| known.key == entry.key) => {
                     let key = entry.key.to_ascii_uppercase();
-                    text.push_str(&format!("  ({key})  {}\r\n", entry.text));
+                    text.push_str(&format!("  ({key})  {}\n", entry.text));
                 }
                 Some(_) => {}
             }

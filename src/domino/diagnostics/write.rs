@@ -3,11 +3,13 @@
 
 use super::plan::{Item, Plan, Source};
 use super::{LARGEST, Wanted};
+use crate::domino::Partition;
 use crate::domino::about::size;
 use crate::domino::masking::Masker;
 use crate::domino::tarball::Tarball;
 use crate::domino::tools::Work;
 use crate::error::{Error, Result, shown};
+use crate::os::files::is_writable;
 use flate2::read::MultiGzDecoder;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
@@ -15,10 +17,13 @@ use std::io::{self, BufWriter, Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 /// How much is read at once.
 const PIECE: usize = 256 * 1024;
+
+/// How much in front of a file's end is looked at, in bytes.
+const LEAD_IN: u64 = 64 * 1024;
 
 /// An archive that was written.
 #[derive(Debug)]
@@ -49,7 +54,7 @@ pub fn write(work: &mut Work, plan: &Plan, wanted: &Wanted) -> Result<Written> {
     let path = wanted.output.clone().unwrap_or_else(|| {
         let mut name = top.clone();
         name.push(".tar.gz");
-        work.partition.settings.diag_dir().join(name)
+        directory(work.partition).join(name)
     });
     let file = OpenOptions::new()
         .write(true)
@@ -64,6 +69,7 @@ pub fn write(work: &mut Work, plan: &Plan, wanted: &Wanted) -> Result<Written> {
         masked: 0,
         done: 0,
         all: plan.bytes(),
+        told: Instant::now(),
         archive: &path,
     };
     let failed = Error::file("write", &path);
@@ -86,7 +92,16 @@ pub fn write(work: &mut Work, plan: &Plan, wanted: &Wanted) -> Result<Written> {
     })
 }
 
-/// The archive's directory: the server's name, made fit for a file's name.
+/// Where the archive goes: where it is configured to; on an installation that
+/// is broken or new, where there is a directory at all.
+fn directory(partition: &Partition) -> PathBuf {
+    [partition.settings.diag_dir(), partition.data()]
+        .into_iter()
+        .find(|directory| is_writable(directory))
+        .unwrap_or_else(std::env::temp_dir)
+}
+
+/// The directory within the archive: the server's name, made fit for a file's name.
 fn top_name(server: &OsStr, stamp: &str) -> OsString {
     let server: String = server
         .to_string_lossy()
@@ -121,6 +136,7 @@ struct Run<'a, 'w> {
     masked: u64,
     done: u64,
     all: u64,
+    told: Instant,
     archive: &'a Path,
 }
 
@@ -138,7 +154,6 @@ impl Run<'_, '_> {
     }
 
     fn item(&mut self, tarball: &mut Archive, item: &Item) -> Result<()> {
-        self.progress(item)?;
         if let Source::Text(text) = &item.source {
             self.done += text.len() as u64;
             return self.text(tarball, &item.name, text);
@@ -147,7 +162,8 @@ impl Run<'_, '_> {
         // the file for the length, once more for the content.
         let mut length = 0;
         let mut masker = masker(&item.source);
-        let measured = self.read(item, &mut masker, &mut |part| {
+        // The first time counts for little: it compresses nothing.
+        let measured = self.read(item, &mut masker, false, &mut |part| {
             length += part.len() as u64;
             Ok(())
         })?;
@@ -160,7 +176,7 @@ impl Run<'_, '_> {
             .member(&self.name(&item.name), length, item.modified)
             .map_err(Error::file("write", self.archive))?;
         let mut masker = self::masker(&item.source);
-        let written = self.read(item, &mut masker, &mut |part| {
+        let written = self.read(item, &mut masker, true, &mut |part| {
             member.write(part).map_err(Fault::Archive)
         })?;
         if let Err(Fault::Archive(cause)) = written {
@@ -183,13 +199,17 @@ impl Run<'_, '_> {
         self.text(tarball, &name, format!("{cause}\n").as_bytes())
     }
 
-    fn progress(&mut self, item: &Item) -> Result<()> {
+    /// Says how far it is, once a second, and ends the run if a signal asks
+    /// for that.
+    fn step(&mut self, item: &Item, read: u64) -> Result<()> {
         self.work.check_signals("the archive was removed again")?;
-        if !matches!(item.source, Source::Text(_)) {
-            let percent = (self.done * 100).checked_div(self.all).unwrap_or(100);
+        if self.told.elapsed() >= Duration::from_secs(1) {
+            self.told = Instant::now();
+            let done = self.done + read;
+            let percent = (done * 100).checked_div(self.all).unwrap_or(100).min(100);
             self.work.reporter.progress(&format!(
                 "{percent:>3} %  {}  {}",
-                size(self.done),
+                size(done),
                 shown(OsStr::from_bytes(&item.name))
             ));
         }
@@ -202,15 +222,17 @@ impl Run<'_, '_> {
         &mut self,
         item: &Item,
         masker: &mut Masker,
+        counts: bool,
         out: &mut impl FnMut(&[u8]) -> std::result::Result<(), Fault>,
     ) -> Result<std::result::Result<(), Fault>> {
-        let mut reader = match open(item) {
+        let mut reader = match open(item, masker) {
             Ok(reader) => reader,
             Err(error) => return Ok(Err(Fault::Source(error))),
         };
         let mut piece = vec![0; PIECE];
+        let mut read = 0;
         loop {
-            self.work.check_signals("the archive was removed again")?;
+            self.step(item, if counts { read } else { 0 })?;
             let count = match reader.read(&mut piece) {
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -219,6 +241,7 @@ impl Run<'_, '_> {
             if count == 0 {
                 return Ok(masker.finish(out));
             }
+            read += count as u64;
             if let Err(fault) = masker.feed(&piece[..count], out) {
                 return Ok(Err(fault));
             }
@@ -240,8 +263,9 @@ fn masker(source: &Source) -> Masker {
 }
 
 /// The part of a file that is taken: its end where it is too large, unpacked
-/// and its front where it is packed.
-fn open(item: &Item) -> io::Result<Box<dyn Read>> {
+/// and its front where it is packed. The masker gets a stretch in front of an
+/// end to read: a secret may lie across the cut.
+fn open(item: &Item, masker: &mut Masker) -> io::Result<Box<dyn Read>> {
     let Some(mut file) = item.source.open()? else {
         return Ok(Box::new(io::empty()));
     };
@@ -250,7 +274,12 @@ fn open(item: &Item) -> io::Result<Box<dyn Read>> {
     }
     // As long as when it was planned: a log goes on growing.
     let from = item.size.saturating_sub(LARGEST);
-    file.seek(SeekFrom::Start(from))?;
+    if from > 0 {
+        file.seek(SeekFrom::Start(from.saturating_sub(LEAD_IN)))?;
+        let mut lead_in = Vec::new();
+        (&file).take(from.min(LEAD_IN)).read_to_end(&mut lead_in)?;
+        masker.skip(&lead_in);
+    }
     Ok(Box::new(file.take(item.size - from)))
 }
 
