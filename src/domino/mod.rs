@@ -5,6 +5,7 @@
 pub mod about;
 pub mod archive;
 pub mod client;
+pub mod closure;
 pub mod databases;
 pub mod diagnostics;
 pub mod durable;
