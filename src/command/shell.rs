@@ -6,7 +6,8 @@ mod menu;
 pub use custom::run as custom;
 pub use menu::{has_terminal, run as menu};
 
-use super::loading::{self, Needs};
+use super::identity::Needs;
+use super::loading;
 use super::{Call, identity, switch};
 use crate::cli::shell::ShellVerb;
 use crate::cli::{self, completions, grouped};

@@ -1,7 +1,8 @@
 //! `about`, `about+`, `diag`, `senddiag`: what is known of host and server,
 //! shown or collected.
 
-use super::loading::{self, Needs};
+use super::identity::Needs;
+use super::loading;
 use super::{Call, with_work};
 use crate::cli::support::{Collect, DiagAction, SupportVerb};
 use crate::domino::Partition;

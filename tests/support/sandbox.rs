@@ -211,7 +211,8 @@ impl Sandbox {
     /// Takes a setting back.
     pub fn forget(&mut self, name: &str) {
         let front = format!("{name}=");
-        self.config.retain(|line| !line.starts_with(front.as_bytes()));
+        self.config
+            .retain(|line| !line.starts_with(front.as_bytes()));
         self.write_config();
     }
 
@@ -322,7 +323,10 @@ impl Drop for Sandbox {
             std::thread::sleep(Duration::from_millis(10));
             left = self.running();
         }
-        let described: Vec<String> = left.iter().map(|pid| super::server::describe(*pid)).collect();
+        let described: Vec<String> = left
+            .iter()
+            .map(|pid| super::server::describe(*pid))
+            .collect();
         processes::kill_and_wait(&left);
         self.kill();
         let _ = fs::remove_dir_all(&self.top);

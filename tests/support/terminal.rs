@@ -76,7 +76,11 @@ impl Terminal {
 
     /// Types.
     pub fn type_in(&self, text: &str) {
-        self.master.as_ref().unwrap().write_all(text.as_bytes()).unwrap();
+        self.master
+            .as_ref()
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
     }
 
     /// Waits until this was shown.
@@ -85,7 +89,11 @@ impl Terminal {
         let seen = || String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned();
         let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
         while !self.has_shown(text) {
-            assert!(std::time::Instant::now() < end, "no '{text}' in\n{}", seen());
+            assert!(
+                std::time::Instant::now() < end,
+                "no '{text}' in\n{}",
+                seen()
+            );
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
     }
@@ -111,7 +119,10 @@ impl Terminal {
                 return status.code();
             }
             let shown = String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned();
-            assert!(std::time::Instant::now() < end, "it does not end; shown:\n{shown}");
+            assert!(
+                std::time::Instant::now() < end,
+                "it does not end; shown:\n{shown}"
+            );
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
     }

@@ -79,7 +79,11 @@ impl Tree {
     pub fn unchanged(&self, top: &Path, what: &str) {
         let now = Tree::of(top);
         let mut differences = Vec::new();
-        for path in self.0.keys().chain(now.0.keys().filter(|path| !self.0.contains_key(*path))) {
+        for path in self
+            .0
+            .keys()
+            .chain(now.0.keys().filter(|path| !self.0.contains_key(*path)))
+        {
             let (before, after) = (self.0.get(path), now.0.get(path));
             if before != after {
                 differences.push(format!("{}: {before:?} -> {after:?}", path.display()));

@@ -1,7 +1,8 @@
 //! The site's own commands: executables in DOMINO_CUSTOM_COMMAND_BASEPATH,
 //! called by their names like verbs.
 
-use super::super::loading::{self, Needs};
+use super::super::identity::Needs;
+use super::super::loading;
 use super::super::{Call, identity, switch};
 use super::peek;
 use crate::cli;
