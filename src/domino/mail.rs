@@ -151,8 +151,7 @@ impl Mailer {
 /// A text as somebody's standard input: short enough for a pipe to hold it.
 fn text_to_read(text: &str) -> std::io::Result<Stream> {
     let (reader, mut writer) = std::io::pipe()?;
-    let end = text.floor_char_boundary(4096);
-    writer.write_all(&text.as_bytes()[..end])?;
+    writer.write_all(&text.as_bytes()[..text.len().min(4096)])?;
     Ok(Stream::File(OwnedFd::from(reader).into()))
 }
 

@@ -12,6 +12,7 @@ mod hooks;
 mod maintenance;
 mod monitor;
 mod setup;
+mod shell;
 mod start;
 mod status;
 mod stop;
@@ -26,6 +27,7 @@ pub fn all() -> Vec<Scenario> {
         maintenance::ALL,
         monitor::ALL,
         setup::ALL,
+        shell::ALL,
         start::ALL,
         status::ALL,
         stop::ALL,

@@ -14,9 +14,11 @@ mod hostile;
 mod places;
 mod processes;
 mod ready;
+mod shell;
 mod signals;
 mod status_forms;
 mod stopping;
+mod support_verbs;
 
 /// Every scenario.
 pub fn all() -> Vec<Scenario> {
@@ -32,9 +34,11 @@ pub fn all() -> Vec<Scenario> {
         places::ALL,
         processes::ALL,
         ready::ALL,
+        shell::ALL,
         signals::ALL,
         status_forms::ALL,
         stopping::ALL,
+        support_verbs::ALL,
     ]
     .concat()
 }

@@ -102,7 +102,7 @@ impl Site {
 /// Whether a word can name a file in the directory, and no other one.
 fn is_name(word: &OsStr) -> bool {
     let bytes = word.as_bytes();
-    !bytes.is_empty()
+    (1..=255).contains(&bytes.len())
         && !bytes.starts_with(b".")
         && !bytes.starts_with(b"-")
         && !bytes.contains(&b'/')

@@ -190,7 +190,7 @@ impl Menu<'_> {
         ));
         for entry in &ENTRIES {
             match entry {
-                None => text.push_str("\n"),
+                None => text.push('\n'),
                 Some(entry) if self.entries().any(|known| known.key == entry.key) => {
                     let key = entry.key.to_ascii_uppercase();
                     text.push_str(&format!("  ({key})  {}\n", entry.text));

@@ -276,11 +276,11 @@ fn take(plan: &mut Plan, group: &str, found: Found) {
     if lower.starts_with(b"domdiag_") || lower == b"core" || lower.starts_with(b"core.") {
         return;
     }
-    if NEVER.iter().any(|known| ending(&known)) {
+    if NEVER.iter().any(&ending) {
         plan.leave_out(&found.path, "databases, ids and keys stay here");
         return;
     }
-    if PACKED.iter().any(|known| ending(&known)) || lower.ends_with(b".tar.gz") {
+    if PACKED.iter().any(ending) || lower.ends_with(b".tar.gz") {
         plan.leave_out(&found.path, "packed: cannot be masked");
         return;
     }
