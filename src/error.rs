@@ -168,9 +168,8 @@ impl fmt::Display for Error {
             Error::Usage(text) => write!(f, "{text}"),
             Error::UnknownVerb { verb, nearest } => {
                 write!(f, "unknown verb '{}'", shown(verb))?;
-                match nearest {
-                    Some(nearest) => write!(f, "; did you mean '{nearest}'?")?,
-                    None => write!(f, ";")?,
+                if let Some(nearest) = nearest {
+                    write!(f, "; did you mean '{nearest}'?")?;
                 }
                 write!(f, "; 'rc_domino help' lists the verbs")
             }

@@ -31,7 +31,7 @@ fn with_commands() -> Sandbox {
     sandbox.script("fails", "exit 42");
     sandbox.script("dies", "kill -9 $$");
     let directory = sandbox.directory("scripts");
-    fs::write(directory.join("plain"), "x").unwrap();
+    fs::write(directory.join("notexec"), "x").unwrap();
     sandbox.directory("scripts/folder");
     sandbox.set("DOMINO_CUSTOM_COMMAND_BASEPATH", directory);
     sandbox
@@ -51,10 +51,13 @@ fn a_custom_commands_code_is_passed_on() {
 
 fn what_is_no_custom_command_is_told() {
     let sandbox = with_commands();
-    sandbox.run(&["plain"]).code(6).stderr_has("not executable");
+    sandbox
+        .run(&["notexec"])
+        .code(6)
+        .stderr_has("not executable");
     sandbox.run(&["folder"]).code(6).stderr_has("directory");
     sandbox
-        .run(&["stat"])
+        .run(&["statu"])
         .code(2)
         .stderr_has("did you mean 'status'");
     let missing = sandbox.directory("scripts").join("gone");
@@ -100,7 +103,7 @@ fn help_of_the_site_is_shown_safely() {
     fs::write(&help, b"fails\x1b[31m   red\n\xff\n").unwrap();
     let outcome = sandbox.run(&["help"]).code(0).stdout_has("Custom Commands");
     assert!(!outcome.stdout.contains(&0x1b), "{outcome}");
-    assert!(!outcome.said("plain"), "it is not executable\n{outcome}");
+    assert!(!outcome.said("notexec"), "it is not executable\n{outcome}");
     fs::remove_file(&help).unwrap();
     nix::unistd::mkfifo(&help, nix::sys::stat::Mode::S_IRWXU).unwrap();
     sandbox.run(&["--help"]).code(0).stdout_has("fails");

@@ -51,17 +51,7 @@ impl Drop for Partial {
 pub fn write(work: &mut Work, plan: &Plan, wanted: &Wanted) -> Result<Written> {
     let stamp = work.partition.stamp("%Y%m%d_%H%M%S")?;
     let top = top_name(&work.partition.name(), &stamp);
-    let path = wanted.output.clone().unwrap_or_else(|| {
-        let mut name = top.clone();
-        name.push(".tar.gz");
-        directory(work.partition).join(name)
-    });
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)
-        .map_err(Error::file("create", &path))?;
+    let (file, path) = create(work.partition, wanted, &top)?;
     let mut partial = Partial(Some(path.clone()));
     let mut run = Run {
         work,
@@ -90,6 +80,39 @@ pub fn write(work: &mut Work, plan: &Plan, wanted: &Wanted) -> Result<Written> {
         path,
         masked,
     })
+}
+
+/// Creates the archive's file; one that is there is never replaced. A second
+/// archive of the same second gets a number.
+fn create(partition: &Partition, wanted: &Wanted, top: &OsStr) -> Result<(File, PathBuf)> {
+    let new = |path: &Path| {
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+    };
+    if let Some(path) = &wanted.output {
+        let file = new(path).map_err(Error::file("create", path))?;
+        return Ok((file, path.clone()));
+    }
+    let directory = directory(partition);
+    let mut number = 1;
+    loop {
+        let mut name = top.to_owned();
+        if number > 1 {
+            name.push(format!("_{number}"));
+        }
+        name.push(".tar.gz");
+        let path = directory.join(name);
+        match new(&path) {
+            Ok(file) => return Ok((file, path)),
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && number < 100 => {
+                number += 1;
+            }
+            Err(cause) => return Err(Error::file("create", path)(cause)),
+        }
+    }
 }
 
 /// Where the archive goes: where it is configured to; on an installation that
