@@ -10,9 +10,11 @@ mod logs;
 mod restart;
 mod service;
 mod setup;
+pub mod shell;
 mod start;
 mod status;
 mod stop;
+mod support;
 mod switch;
 
 use crate::cli::{self, Persona, Verb};
@@ -85,6 +87,8 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         Verb::Setup(verb) => setup::run(call, verb, ui),
         Verb::Databases(verb) => databases::run(call, verb, ui),
         Verb::Config(verb) => config::run(call, verb, ui),
+        Verb::Support(verb) => support::run(call, verb, ui),
+        Verb::Shell(verb) => shell::run(call, verb, ui),
         Verb::Version => {
             ui.line(&format!("rc_domino {}", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Done)
@@ -113,16 +117,8 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
             }
             Ok(Exit::Done)
         }
-        Verb::Other(words) => custom(&words),
+        Verb::Other(words) => shell::custom(call, &words, ui),
     }
-}
-
-fn custom(words: &[OsString]) -> Result<Exit> {
-    let verb = words.first().cloned().unwrap_or_default();
-    Err(Error::UnknownVerb {
-        nearest: cli::nearest_verb(&verb),
-        verb,
-    })
 }
 
 /// Runs `act` with everything a long verb works with; signals are held back

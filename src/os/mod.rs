@@ -9,7 +9,9 @@
 pub mod bounded;
 pub mod clock;
 pub mod files;
+pub mod host;
 pub mod ipc;
+pub mod keys;
 pub mod limits;
 pub mod lock;
 pub mod pidfd;
