@@ -22,6 +22,7 @@ pub mod server_log;
 pub mod start;
 pub mod state;
 pub mod stop;
+pub mod sweep;
 pub mod tools;
 pub mod waiting;
 pub mod warnings;

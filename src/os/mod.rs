@@ -12,6 +12,7 @@ pub mod files;
 pub mod ipc;
 pub mod limits;
 pub mod lock;
+pub mod open_files;
 pub mod pidfd;
 pub mod process;
 mod procfs;
@@ -22,6 +23,7 @@ pub mod spawn;
 pub mod terminal;
 pub mod users;
 pub mod wait;
+pub mod walk;
 
 use std::fmt::Display;
 use std::io;
