@@ -80,6 +80,14 @@ impl Exit {
         }
     }
 
+    /// What a number means that another run of this program answered.
+    pub fn of_code(code: u8) -> Exit {
+        Exit::ALL
+            .into_iter()
+            .find(|exit| exit.code() == code)
+            .unwrap_or(Exit::Passed(code))
+    }
+
     /// One line that says what the code means, as help and man page print it.
     pub fn meaning(self) -> &'static str {
         match self {

@@ -1,6 +1,7 @@
 //! `start`: starts the server, itself or through its unit.
 
-use super::loading::{self, Needs};
+use super::identity::Needs;
+use super::loading;
 use super::{Call, identity, live, with_work};
 use crate::cli::StartArgs;
 use crate::domino::start::{self, Started};
@@ -15,7 +16,7 @@ use crate::ui::Ui;
 /// Runs the verb.
 pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
-    if let Some(unit) = loading::unit(call, &identity)? {
+    if let Some(unit) = loading::own_unit(call, &identity)? {
         return through_unit(call, &unit, arguments, ui);
     }
     let access = loading::access_as(call, &identity, Needs::Login, ui)?;
@@ -73,12 +74,21 @@ pub fn start_locked(work: &mut Work, lock: &Lock, arguments: StartArgs) -> Resul
 fn through_unit(call: &Call, unit: &Unit, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     let name = shown(unit.name());
     ui.line(&format!("Starting systemd unit {name}"));
-    let code = unit.call("start", loading::through_sudo(call))?;
+    let before = unit.state()?;
+    let mut code = unit.call("start", loading::through_sudo(call))?;
+    let mut verdict = unit.state()?.verdict_of_start(&before);
+    if code != 0 && verdict == Exit::Privilege && loading::through_sudo(call) {
+        // sudo may be refused where systemd itself (polkit) allows it.
+        code = unit.call("start", false)?;
+        verdict = unit.state()?.verdict_of_start(&before);
+    }
     if code != 0 {
-        let exit = unit.state()?.verdict_of_start();
         return Err(Error::Service {
-            message: format!("systemd did not start {name}; 'rc_domino systemlog' shows why"),
-            exit,
+            message: format!(
+                "systemd did not start {name}: {}; 'rc_domino systemlog' may show more",
+                verdict.meaning()
+            ),
+            exit: verdict,
         });
     }
     if arguments.live.is_some() {

@@ -1,11 +1,11 @@
 //! `stop` and `quit`: stop the server, itself or through its unit, and answer
 //! 0 only when its databases are whole on disk.
 
-use super::identity::{self, Identity};
-use super::loading::{self, Needs};
+use super::identity::{self, Identity, Needs};
+use super::loading;
 use super::{Call, live, with_work};
 use crate::cli::LiveArgs;
-use crate::domino::durable::Storage;
+use crate::domino::closure;
 use crate::domino::processes;
 use crate::domino::stop::{self, Stopped};
 use crate::domino::tools::Work;
@@ -19,7 +19,7 @@ use crate::ui::Ui;
 /// Runs the verb; `keep_controller` for `quit`.
 pub fn run(call: &Call, arguments: LiveArgs, keep_controller: bool, ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
-    if let Some(unit) = loading::unit(call, &identity)? {
+    if let Some(unit) = loading::own_unit(call, &identity)? {
         return through_unit(call, &identity, &unit, arguments, ui);
     }
     let access = loading::access_as(call, &identity, Needs::Login, ui)?;
@@ -55,8 +55,15 @@ pub fn stop_locked(work: &mut Work, lock: &Lock, keep_controller: bool) -> Resul
     let name = shown(&work.partition.name());
     work.reporter
         .info(&format!("Stopping Domino server {name}"));
-    let (text, exit) = match stop::stop(work, lock, keep_controller)? {
-        Stopped::WasDown => (format!("Domino server {name} was not running"), Exit::Done),
+    let outcome = stop::stop(work, lock, keep_controller)?;
+    Ok(tell(work, outcome, "was not running"))
+}
+
+/// Tells how a stop went; `down` says it of a server that was down already.
+fn tell(work: &mut Work, outcome: Stopped, down: &str) -> Exit {
+    let name = shown(&work.partition.name());
+    let (text, exit) = match outcome {
+        Stopped::WasDown => (format!("Domino server {name} {down}"), Exit::Done),
         Stopped::Cleanly(took) => (
             format!(
                 "Domino server {name} stopped after {} seconds",
@@ -69,7 +76,7 @@ pub fn stop_locked(work: &mut Work, lock: &Lock, keep_controller: bool) -> Resul
                 "Domino server {name} was stopped by force after {} seconds: its databases were not closed cleanly, do not trust a snapshot taken now",
                 took.as_secs()
             ));
-            return Ok(Exit::Unclean);
+            return Exit::Unclean;
         }
         Stopped::Crashing(took) => {
             work.reporter.warn(&format!(
@@ -77,11 +84,21 @@ pub fn stop_locked(work: &mut Work, lock: &Lock, keep_controller: bool) -> Resul
                 took.as_secs()
             ));
             show_crash(work);
-            return Ok(Exit::Crashed);
+            return Exit::Crashed;
+        }
+        Stopped::WasDownUnclean(how) => {
+            work.reporter.warn(&unclean_since(&name, &how));
+            return Exit::Unclean;
         }
     };
     work.reporter.info(&text);
-    Ok(exit)
+    exit
+}
+
+fn unclean_since(name: &str, how: &str) -> String {
+    format!(
+        "Domino server {name} is down, but its databases were not closed cleanly: {how}; start it once to recover them, do not trust a snapshot taken now"
+    )
 }
 
 /// Where Domino wrote down what happened.
@@ -122,40 +139,44 @@ fn through_unit(
     let mut systemctl = unit.begin("stop", loading::through_sudo(call))?;
     // From here on as the Domino user: what follows reads his files.
     let partition = loading::load_as(call, identity, ui)?;
-    let storage = Storage::of(&partition)?;
     let console = live_console(&partition, arguments)?;
     let status = systemctl
         .wait()
         .map_err(Error::system("wait for systemctl"))?;
     drop(console);
-    if !status.success() {
-        ui.error(&format!("systemctl could not stop {name}"));
-    }
-    let verdict = if was.active() == "inactive" {
-        Exit::Done
-    } else {
+    let verdict = if was.is_up() {
         unit.state()?.verdict_of_stop()
+    } else {
+        Exit::Done
     };
     let left = processes::find(&partition)?;
-    let rest = if left.is_empty() {
-        storage.flush()?;
+    if !left.is_empty() {
         ui.line(&format!(
-            "Domino server {} is stopped, its filesystems are flushed",
-            shown(&partition.name())
-        ));
-        Exit::Done
-    } else {
-        ui.line(&format!(
-            "Still running, outside of {name}: {}",
+            "{}: {}",
+            if status.success() {
+                format!("Still running, outside of {name}")
+            } else {
+                format!("systemctl did not stop {name}; still running")
+            },
             processes::list(&left)
         ));
         // This process gave up root's rights: a login is not to be had any
         // more, but the rights to tell the server to quit are.
         check(&partition)?;
-        with_work(&partition, ui, |work| {
-            let lock = lock::acquire(work)?;
+    }
+    let rest = with_work(&partition, ui, |work| {
+        if matches!(verdict, Exit::Unclean | Exit::Crashed) {
+            // systemd may have killed what its stop command could not.
+            closure::mark_unclean(work, "systemd had to end the server");
+        }
+        let lock = lock::acquire(work)?;
+        if left.is_empty() {
+            // systemd's stop is done; what is left to do is to make sure.
+            let outcome = stop::stop(work, &lock, false)?;
+            Ok(tell(work, outcome, "stopped"))
+        } else {
             stop_locked(work, &lock, false)
-        })?
-    };
+        }
+    })?;
     Ok(if verdict == Exit::Done { rest } else { verdict })
 }

@@ -4,6 +4,7 @@
 
 pub mod archive;
 pub mod client;
+pub mod closure;
 pub mod databases;
 pub mod durable;
 pub mod environment;

@@ -2,6 +2,7 @@
 
 use super::archive;
 use super::client;
+use super::closure;
 use super::durable::Storage;
 use super::hooks::{self, Hook};
 use super::nsd;
@@ -32,10 +33,10 @@ const CONTROLLER_LIMIT: Duration = Duration::from_secs(100);
 /// too, in the last 5,000 lines; here only in what this shutdown wrote).
 const CRASH_TEXT: &[u8] = b"NSD is in progress";
 
-/// How a server was stopped. Only after the first two its databases are whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a server was stopped. Only after the first two are its databases whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stopped {
-    /// Nothing ran.
+    /// Nothing ran, and the last run ended well.
     WasDown,
     /// It shut down by itself; after so long.
     Cleanly(Duration),
@@ -43,6 +44,8 @@ pub enum Stopped {
     Forcibly(Duration),
     /// It crashed while it was shutting down.
     Crashing(Duration),
+    /// Nothing ran, but the last run did not end well; how it ended.
+    WasDownUnclean(String),
 }
 
 /// Stops the server. On return nothing of it runs (but the Java controller,
@@ -62,7 +65,7 @@ pub fn stop(work: &mut Work, _lock: &Lock, keep_controller: bool) -> Result<Stop
         hooks::run(work, Hook::PostShutdown, None)?;
         outcome
     } else {
-        Stopped::WasDown
+        was_down(work)
     };
     if !keep_controller {
         stop_idle(work, &programs)?;
@@ -82,6 +85,11 @@ pub fn stop(work: &mut Work, _lock: &Lock, keep_controller: bool) -> Result<Stop
         if count == 1 { "s" } else { "" },
     ));
     Ok(outcome)
+}
+
+/// Nothing ran: how did the last run end?
+fn was_down(work: &Work) -> Stopped {
+    closure::unclean(work.partition).map_or(Stopped::WasDown, Stopped::WasDownUnclean)
 }
 
 fn still_running(left: &[processes::DominoProcess]) -> Error {
@@ -125,6 +133,7 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
             "still running after {seconds} seconds (DOMINO_SHUTDOWN_TIMEOUT): {}; now by force",
             processes::list(watch.left())
         ));
+        closure::mark_unclean(work, "the server was stopped by force");
         if let Err(error) = nsd::kill(work) {
             match error {
                 Error::Program { .. } => work.reporter.warn(&error.to_string()),
@@ -141,12 +150,16 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
     }
     let took = began.elapsed();
     if contains(&log.since(written_before), CRASH_TEXT) {
+        closure::mark_unclean(work, "the server crashed while stopping");
         return Ok(Stopped::Crashing(took));
     }
     Ok(match server {
         Some(_) => Stopped::Cleanly(took),
-        None if state.has_died() => Stopped::Forcibly(took),
-        None => Stopped::WasDown,
+        None if state.has_died() => {
+            closure::mark_unclean(work, "the server died");
+            Stopped::Forcibly(took)
+        }
+        None => was_down(work),
     })
 }
 

@@ -2,11 +2,19 @@
 
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
+use crate::os::bounded::{Output, run_bounded};
 use crate::os::spawn::{Child, Launch, Stream};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::process::{Command, Stdio};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+/// What is asked of systemd about a unit.
+const PROPERTIES: &str = "LoadState,ActiveState,Result,User,ExecStart,ExecStop";
+
+/// How long systemd may take to answer that.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
 /// A unit by its name.
 #[derive(Clone, Debug)]
@@ -35,6 +43,11 @@ impl UnitState {
         self.property("ActiveState")
     }
 
+    /// Whether it ran, or was on its way up or down.
+    pub fn is_up(&self) -> bool {
+        !matches!(self.active(), "inactive" | "failed" | "")
+    }
+
     /// The user the unit runs its programs as.
     pub fn user(&self) -> &str {
         self.property("User")
@@ -43,21 +56,30 @@ impl UnitState {
     /// How the unit's last run ended, as an exit code of this program: what
     /// the stop command answered, or what systemd had to do itself.
     pub fn verdict_of_stop(&self) -> Exit {
-        match exit_status(self.property("ExecStop")) {
-            Some(code) if code != 0 => return Exit::Passed(code),
-            _ => {}
+        let answer = exit_status(self.property("ExecStop")).unwrap_or(0);
+        if [Exit::Unclean, Exit::Crashed]
+            .map(Exit::code)
+            .contains(&answer)
+        {
+            return Exit::of_code(answer);
         }
         match self.property("Result") {
             // systemd killed what was still running when its own time was up.
             "timeout" | "watchdog" | "oom-kill" | "signal" | "core-dump" => Exit::Unclean,
+            _ if answer != 0 => Exit::of_code(answer),
             _ => Exit::Done,
         }
     }
 
-    /// What the start command answered.
-    pub fn verdict_of_start(&self) -> Exit {
-        match exit_status(self.property("ExecStart")) {
-            Some(code) if code != 0 => Exit::Passed(code),
+    /// What the start command answered, as compared with the state `before`
+    /// the start: a start that systemd refused to make left no answer.
+    pub fn verdict_of_start(&self, before: &UnitState) -> Exit {
+        let answer = self.property("ExecStart");
+        if answer == before.property("ExecStart") {
+            return Exit::Privilege;
+        }
+        match exit_status(answer) {
+            Some(code) if code != 0 => Exit::of_code(code),
             _ => Exit::Failed,
         }
     }
@@ -106,18 +128,25 @@ impl Unit {
 
     /// What systemd knows of it. A systemctl that fails knows nothing.
     pub fn state(&self) -> Result<UnitState> {
-        let output = Command::new("systemctl")
-            .args(["show", "--no-pager", "--property"])
-            .arg("LoadState,ActiveState,SubState,Result,User,MainPID,ExecStart,ExecStop")
-            .arg("--")
-            .arg(&self.name)
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|cause| Error::Program {
-                program: "systemctl".into(),
-                cause,
-            })?;
-        let text = String::from_utf8_lossy(&output.stdout);
+        let mut launch = Launch::new("systemctl");
+        launch.env = std::env::vars_os().collect();
+        launch.args = vec![
+            "show".into(),
+            "--no-pager".into(),
+            format!("--property={PROPERTIES}").into(),
+            "--".into(),
+            self.name.clone(),
+        ];
+        let mut answer = Vec::new();
+        let output = Output::Bytes {
+            bound: 1 << 20,
+            into: &mut answer,
+        };
+        run_bounded(launch, Some(ANSWER_LIMIT), None, output).map_err(|cause| Error::Program {
+            program: "systemctl".into(),
+            cause,
+        })?;
+        let text = String::from_utf8_lossy(&answer);
         Ok(UnitState {
             properties: text
                 .lines()
@@ -131,7 +160,7 @@ impl Unit {
     /// root and sudo is not ruled out, as the original does.
     fn control(&self, verb: &str, sudo: bool) -> Launch {
         let mut launch = if sudo {
-            let mut launch = Launch::new("sudo");
+            let mut launch = in_front("sudo");
             if !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
                 // Nobody can type a password.
                 launch.args.push("-n".into());
@@ -139,15 +168,11 @@ impl Unit {
             launch.args.push("systemctl".into());
             launch
         } else {
-            Launch::new("systemctl")
+            in_front("systemctl")
         };
         launch
             .args
             .extend([verb.into(), "--".into(), self.name.clone()]);
-        launch.env = std::env::vars_os().collect();
-        launch.stdin = Stream::Inherit;
-        launch.stdout = Stream::Inherit;
-        launch.stderr = Stream::Inherit;
         launch
     }
 
@@ -166,29 +191,43 @@ impl Unit {
             .begin(verb, sudo)?
             .wait()
             .map_err(Error::system("wait for systemctl"))?;
-        Ok(status
-            .code()
-            .and_then(|code| u8::try_from(code).ok())
-            .unwrap_or(1))
+        Ok(code_of(status))
     }
 
     /// Shows the unit's last lines in the journal.
     pub fn journal(&self, lines: u32) -> Result<u8> {
-        let status = Command::new("journalctl")
-            .arg("--no-pager")
-            .arg(format!("--lines={lines}"))
-            .arg("--unit")
-            .arg(&self.name)
-            .status()
-            .map_err(|cause| Error::Program {
-                program: "journalctl".into(),
-                cause,
-            })?;
-        Ok(status
-            .code()
-            .and_then(|code| u8::try_from(code).ok())
-            .unwrap_or(1))
+        let mut launch = in_front("journalctl");
+        launch.args = vec![
+            "--no-pager".into(),
+            format!("--lines={lines}").into(),
+            "--unit".into(),
+            self.name.clone(),
+        ];
+        let failed = |cause| Error::Program {
+            program: "journalctl".into(),
+            cause,
+        };
+        let status = launch
+            .spawn()
+            .and_then(|mut child| child.wait())
+            .map_err(failed)?;
+        Ok(code_of(status))
     }
+}
+
+fn code_of(status: ExitStatus) -> u8 {
+    status
+        .code()
+        .and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(1)
+}
+
+/// A program with this one's environment and terminal.
+fn in_front(program: &str) -> Launch {
+    let mut launch = Launch::new(program);
+    launch.env = std::env::vars_os().collect();
+    launch.stdin = Stream::Inherit;
+    launch
 }
 
 #[cfg(test)]
@@ -220,7 +259,7 @@ mod tests {
             "{ path=/x ; argv[]=/x stop ; ignore_errors=no ; pid=9 ; code=exited ; status=150 }";
         assert_eq!(
             state(&[("ExecStop", stop)]).verdict_of_stop(),
-            Exit::Passed(150)
+            Exit::Unclean
         );
         assert_eq!(
             state(&[("Result", "timeout")]).verdict_of_stop(),
@@ -234,6 +273,10 @@ mod tests {
         assert_eq!(
             state(&[("ExecStop", killed)]).verdict_of_stop(),
             Exit::Passed(143)
+        );
+        assert_eq!(
+            state(&[("ExecStop", killed), ("Result", "timeout")]).verdict_of_stop(),
+            Exit::Unclean
         );
     }
 }
