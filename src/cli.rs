@@ -1,5 +1,7 @@
 //! From the command line to a verb: names, arguments, aliases. No I/O.
 
+pub mod logs;
+
 use crate::exit::Exit;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::ffi::{OsStr, OsString};
@@ -121,6 +123,9 @@ ACTION: status, on|add|enable, off|del|disable, or any verb of systemctl.")]
         #[arg(value_name = "LINES", default_value_t = 100)]
         lines: u32,
     },
+    /// Verbs about logs
+    #[command(flatten)]
+    Logs(logs::LogsVerb),
     /// Say which program and version this is
     Version,
     /// Internal: compress an archived log

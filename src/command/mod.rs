@@ -78,6 +78,7 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         Verb::Console => live::console(call, false, ui),
         Verb::Statusd => service::run(call, Some("status")),
         Verb::Service { action } => service::run(call, action.as_deref()),
+        Verb::Logs(verb) => logs::run(call, verb, ui),
         Verb::Systemlog { lines } => logs::systemlog(call, lines, ui),
         Verb::Version => {
             ui.line(&format!("rc_domino {}", env!("CARGO_PKG_VERSION")));
