@@ -44,7 +44,7 @@ pub fn run(partition: &Partition, arguments: ClearlogArgs, ui: &mut Ui) -> Resul
                     swept.files,
                     size(swept.bytes)
                 ));
-            } else if swept.files == 0 {
+            } else if swept.files + swept.open + swept.failed == 0 {
                 ui.line("No file is past its days");
             }
             Ok(if swept.failed > 0 {
