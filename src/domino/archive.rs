@@ -12,7 +12,7 @@ use super::processes;
 use super::server_log::ServerLog;
 use super::state::State;
 use super::sweep::size;
-use super::tools::{Tool, Work, launch, program_failed, run_by_line};
+use super::tools::{Tool, Work, launch, output_to, program_failed, run_by_line};
 use crate::error::{Error, Result, shown};
 use crate::os::lock::{Lock, try_exclusive};
 use crate::os::signals::Signal;
@@ -172,6 +172,10 @@ pub fn compress_in_background(work: &mut Work, file: &Path) -> Result<()> {
     let mut launch = compressor(work.partition, file)?;
     launch.new_session = true;
     launch.ignore_hangup = true;
+    // Nothing of the caller's: whoever reads this program's output to its end
+    // must not wait for the compressor.
+    let log = ServerLog::of(work.partition).open_for_append()?;
+    output_to(&mut launch, &log)?;
     let program = PathBuf::from(&launch.program);
     launch.spawn().map_err(program_failed(&program))?;
     Ok(())
