@@ -7,6 +7,7 @@ pub mod grouped;
 pub mod setup;
 pub mod shell;
 pub mod support;
+pub mod logs;
 
 use crate::exit::Exit;
 use clap::error::ErrorKind;
@@ -148,6 +149,9 @@ ACTION: status, on|add|enable, off|del|disable, or any verb of systemctl.")]
     /// Help at the shell.
     #[command(flatten)]
     Shell(shell::ShellVerb),
+    /// Verbs about logs
+    #[command(flatten)]
+    Logs(logs::LogsVerb),
     /// Say which program and version this is
     Version,
     /// Internal: compress an archived log

@@ -83,6 +83,7 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         Verb::Console => live::console(call, false, ui),
         Verb::Statusd => service::run(call, Some("status")),
         Verb::Service { action } => service::run(call, action.as_deref()),
+        Verb::Logs(verb) => logs::run(call, verb, ui),
         Verb::Systemlog { lines } => logs::systemlog(call, lines, ui),
         Verb::Setup(verb) => setup::run(call, verb, ui),
         Verb::Databases(verb) => databases::run(call, verb, ui),

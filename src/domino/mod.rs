@@ -32,6 +32,7 @@ pub mod start;
 pub mod state;
 pub mod stop;
 pub mod tarball;
+pub mod sweep;
 pub mod tools;
 pub mod waiting;
 pub mod warnings;

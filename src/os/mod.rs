@@ -14,6 +14,7 @@ pub mod ipc;
 pub mod keys;
 pub mod limits;
 pub mod lock;
+pub mod open_files;
 pub mod pidfd;
 pub mod process;
 mod procfs;
@@ -25,6 +26,7 @@ pub mod spawn;
 pub mod terminal;
 pub mod users;
 pub mod wait;
+pub mod walk;
 
 use std::fmt::Display;
 use std::io;
