@@ -1,5 +1,7 @@
 //! From the command line to a verb: names, arguments, aliases. No I/O.
 
+pub mod diagnosis;
+
 use crate::exit::Exit;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::ffi::{OsStr, OsString};
@@ -121,6 +123,9 @@ ACTION: status, on|add|enable, off|del|disable, or any verb of systemctl.")]
         #[arg(value_name = "LINES", default_value_t = 100)]
         lines: u32,
     },
+    /// Diagnosis and the last resorts.
+    #[command(flatten)]
+    Diagnosis(diagnosis::DiagnosisVerb),
     /// Say which program and version this is
     Version,
     /// Internal: compress an archived log
@@ -266,7 +271,8 @@ pub fn verbs() -> Vec<String> {
     Cli::command()
         .get_subcommands()
         .filter(|verb| !verb.is_hide_set())
-        .map(|verb| verb.get_name().to_owned())
+        .flat_map(|verb| std::iter::once(verb.get_name()).chain(verb.get_visible_aliases()))
+        .map(str::to_owned)
         .chain(["help".to_owned()])
         .collect()
 }

@@ -1,6 +1,7 @@
 //! The verbs: each settles whose server is meant, loads the settings, acts on
 //! the server, and maps what came of it to an exit code.
 
+mod diagnosis;
 mod identity;
 mod live;
 mod loading;
@@ -79,6 +80,7 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         Verb::Statusd => service::run(call, Some("status")),
         Verb::Service { action } => service::run(call, action.as_deref()),
         Verb::Systemlog { lines } => logs::systemlog(call, lines, ui),
+        Verb::Diagnosis(verb) => diagnosis::run(call, verb, ui),
         Verb::Version => {
             ui.line(&format!("rc_domino {}", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Done)

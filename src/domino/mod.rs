@@ -3,6 +3,8 @@
 //! goes to a [`Reporter`], nothing is printed here.
 
 pub mod archive;
+pub mod belongings;
+pub mod cleanup;
 pub mod client;
 pub mod closure;
 pub mod databases;
@@ -19,10 +21,13 @@ pub mod pid_file;
 pub mod processes;
 pub mod readiness;
 pub mod report;
+pub mod resources;
 pub mod server_log;
 pub mod start;
 pub mod state;
 pub mod stop;
+pub mod task_list;
+pub mod tika;
 pub mod tools;
 pub mod waiting;
 pub mod warnings;

@@ -144,6 +144,37 @@ fn parse(kind: Kind, table: &str) -> Option<Vec<IpcObject>> {
         .collect()
 }
 
+/// The processes on record as an object's users: who made it and who used it
+/// last; for semaphores, who last changed each of the first few thousand. The
+/// record outlives the processes; nobody is on record where nobody used it.
+pub fn users(object: &IpcObject) -> io::Result<Vec<Pid>> {
+    let mut found: Vec<Pid> = [object.cpid, object.lpid].into_iter().flatten().collect();
+    if object.kind == Kind::Sem {
+        let count = i32::try_from(object.count).unwrap_or(0).min(SEM_LOOKED_AT);
+        for number in 0..count {
+            // SAFETY: GETPID takes no fourth argument and writes nothing.
+            let pid = unsafe { libc::semctl(object.id, number, libc::GETPID) };
+            if pid < 0 {
+                let error = io::Error::last_os_error();
+                return match error.raw_os_error() {
+                    Some(libc::EINVAL | libc::EIDRM) => Ok(Vec::new()),
+                    _ => Err(explain(
+                        error,
+                        format_args!("cannot ask who uses {} {}", object.kind, object.id),
+                    )),
+                };
+            }
+            found.extend(Pid::new(pid));
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+/// How many semaphores of a set are asked: each costs a call.
+const SEM_LOOKED_AT: i32 = 4096;
+
 /// Removes an object; `false` if it was gone already. A segment that is still
 /// attached goes with the last process that has it.
 pub fn remove(object: &IpcObject) -> io::Result<bool> {
@@ -229,6 +260,23 @@ mod tests {
         unsafe { libc::shmdt(address) };
         // A child that another test forks has it too, until its exec.
         crate::os::testing::until(|| find(Kind::Shm, id).is_none());
+    }
+
+    #[test]
+    fn who_used_an_object_is_on_record() {
+        let own = vec![crate::os::process::self_pid()];
+        let shm = make(Kind::Shm);
+        let object = find(Kind::Shm, shm).unwrap();
+        assert_eq!(users(&object).unwrap(), own);
+        remove(&object).unwrap();
+        let sem = make(Kind::Sem);
+        let object = find(Kind::Sem, sem).unwrap();
+        assert_eq!(users(&object).unwrap(), []);
+        // SAFETY: SETVAL takes a number as its fourth argument.
+        assert_eq!(unsafe { libc::semctl(sem, 1, libc::SETVAL, 1) }, 0);
+        assert_eq!(users(&object).unwrap(), own);
+        remove(&object).unwrap();
+        assert_eq!(users(&object).unwrap(), []);
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod files;
 pub mod ipc;
 pub mod limits;
 pub mod lock;
+pub mod open_files;
 pub mod pidfd;
 pub mod process;
 mod procfs;
