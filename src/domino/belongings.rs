@@ -5,7 +5,7 @@ use super::Partition;
 use super::partition::base_name;
 use super::processes::{self, Programs, Role};
 use crate::error::{Error, Result};
-use crate::os::ipc::{self, IpcObject};
+use crate::os::ipc::{self, IpcObject, Kind};
 use crate::os::process::{self, Pid, Process};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -256,10 +256,19 @@ pub enum Verdict {
 /// server's processes, alive or not. Objects of other users are not listed.
 pub fn ipc_objects(finder: &Finder, dominos: &BTreeSet<Pid>) -> Result<Vec<(IpcObject, Verdict)>> {
     let all = ipc::list().map_err(Error::system("list System V IPC"))?;
+    let mut attached = BTreeSet::new();
+    for pid in dominos {
+        attached.extend(ipc::attached(*pid).map_err(Error::Processes)?);
+    }
     let mut unclaimed = None;
     let mut found = Vec::new();
     for object in all.into_iter().filter(|object| object.uid == finder.uid) {
         let verdict = match ipc::users(&object) {
+            Ok(_)
+                if object.kind == Kind::Shm && !object.doomed && attached.contains(&object.id) =>
+            {
+                Verdict::Dominos
+            }
             Ok(users) => {
                 let verdict = judge(&object, &users, dominos, |pid| may_use(&object, pid))?;
                 // Nobody is on record: only if nobody is there it is nobody's.
@@ -299,7 +308,7 @@ fn judge(
             return Ok(Verdict::Others(format!("process {pid} uses it")));
         }
     }
-    if object.kind == ipc::Kind::Shm && object.count > 0 {
+    if object.kind == Kind::Shm && object.count > 0 {
         return Ok(Verdict::Others(format!(
             "{} processes have it attached",
             object.count

@@ -142,9 +142,8 @@ fn remember_unclean(work: &mut Work, finder: &Finder) -> Result<()> {
     }
     if finder.find()?.iter().any(has_databases_open) {
         closure::mark_unclean(work, "the server was killed by a cleanup");
-    } else if let Some(how) = closure::unclean(work.partition) {
-        // Domino's own list of processes, the other witness, goes too.
-        closure::mark_unclean(work, &how);
+    } else {
+        closure::keep_witness(work);
     }
     Ok(())
 }

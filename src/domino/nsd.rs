@@ -93,18 +93,16 @@ pub fn kill(work: &mut Work) -> Result<ToolEnd> {
 pub fn kill_server(work: &mut Work, arguments: &[OsString]) -> Result<ToolEnd> {
     let programs = Programs::of(work.partition);
     hooks::run(work, Hook::PreKill, None)?;
-    let before = closure::unclean(work.partition);
+    closure::keep_witness(work);
+    let was_unclean = closure::unclean(work.partition).is_some();
     let state = State::of(processes::find_among(&programs, work.partition.user.uid)?);
     if state.can_stop() {
         closure::mark_unclean(work, "the server was killed");
-    } else if let Some(how) = &before {
-        // NSD removes Domino's own list of processes, the other witness.
-        closure::mark_unclean(work, how);
     }
     let mut all = vec![OsString::from("-kill")];
     all.extend(arguments.iter().cloned());
     let ended = run(work, &all);
-    if matches!(ended, Err(Error::Program { .. })) && before.is_none() {
+    if matches!(ended, Err(Error::Program { .. })) && !was_unclean {
         // Nothing was killed.
         closure::forget(work);
     }

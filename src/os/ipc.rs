@@ -172,6 +172,38 @@ pub fn users(object: &IpcObject) -> io::Result<Vec<Pid>> {
     Ok(found)
 }
 
+/// The ids of the segments that a process has attached; none if it has ended
+/// or is not ours to look into. The kernel shows such a mapping as a file
+/// `/SYSV<key>` whose inode is the id (ipc/shm.c).
+pub fn attached(pid: Pid) -> io::Result<Vec<i32>> {
+    use rustix::io::Errno;
+    let table = match std::fs::read(format!("/proc/{pid}/maps")) {
+        Ok(table) => table,
+        Err(error)
+            if Errno::from_io_error(&error).is_some_and(|error| {
+                super::procfs::is_gone(error) || super::procfs::is_denied(error)
+            }) =>
+        {
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(explain(error, format_args!("cannot read /proc/{pid}/maps"))),
+    };
+    Ok(table
+        .split(|byte| *byte == b'\n')
+        .filter_map(attached_by_line)
+        .collect())
+}
+
+/// `start-end perms offset device inode  /SYSV5d9b7f01 (deleted)`
+fn attached_by_line(line: &[u8]) -> Option<i32> {
+    let mut fields = line
+        .split(|byte| *byte == b' ')
+        .filter(|field| !field.is_empty());
+    let inode = fields.nth(4)?;
+    fields.next()?.strip_prefix(b"/SYSV")?;
+    std::str::from_utf8(inode).ok()?.parse().ok()
+}
+
 /// How many semaphores of a set are asked: each costs a call.
 const SEM_LOOKED_AT: i32 = 4096;
 
@@ -256,6 +288,8 @@ mod tests {
         assert!(remove(&find(Kind::Shm, id).unwrap()).unwrap());
         let object = find(Kind::Shm, id).unwrap();
         assert!(object.doomed && object.count >= 1);
+        let own = crate::os::process::self_pid();
+        assert!(attached(own).unwrap().contains(&id));
         // SAFETY: it was attached there just now.
         unsafe { libc::shmdt(address) };
         // A child that another test forks has it too, until its exec.

@@ -1,5 +1,4 @@
 use super::*;
-use crate::os::ipc::Kind;
 use proptest::prelude::*;
 use std::time::Duration;
 
