@@ -134,7 +134,7 @@ ACTION: status, on|add|enable, off|del|disable, or any verb of systemctl.")]
         /// The archived log
         file: std::path::PathBuf,
     },
-    /// Internal: the names of all settings, for checks
+    /// Internal: the table of all settings, tab-separated, for checks
     #[command(name = "__catalogue", hide = true)]
     Catalogue,
     /// Internal: the names of all verbs, for checks

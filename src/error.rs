@@ -171,7 +171,7 @@ impl fmt::Display for Error {
                 if let Some(nearest) = nearest {
                     write!(f, "; did you mean '{nearest}'?")?;
                 }
-                write!(f, " 'rc_domino help' lists the verbs")
+                write!(f, "; 'rc_domino help' lists the verbs")
             }
             Error::Settings(error) => write!(f, "{error}"),
             Error::UnknownUser(user) => write!(
@@ -204,7 +204,13 @@ impl fmt::Display for Error {
                 path,
                 cause,
             } => {
-                write!(f, "cannot {action} {}: {cause}", path.display())
+                // The os floor's own errors name the file already.
+                let (path, cause) = (path.display().to_string(), cause.to_string());
+                if cause.contains(&path) {
+                    write!(f, "{cause}")
+                } else {
+                    write!(f, "cannot {action} {path}: {cause}")
+                }
             }
             Error::Processes(cause) => write!(
                 f,

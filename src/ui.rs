@@ -88,6 +88,12 @@ impl Ui {
         write_out(bytes);
     }
 
+    /// Text beside the answer, on stderr.
+    pub fn aside(&mut self, text: &str) {
+        self.end_progress();
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    }
+
     /// An error, on stderr.
     pub fn error(&mut self, text: &str) {
         self.complain(Tint::Red, "rc_domino: ", text);

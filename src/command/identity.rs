@@ -29,6 +29,15 @@ pub struct Identity {
     pub standing: Standing,
 }
 
+/// What a verb needs of the user it runs as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// His rights only: the verb looks and starts nothing.
+    Rights,
+    /// His login environment and limits too: the verb runs Domino's programs.
+    Login,
+}
+
 /// Settles the user: `--user`, the name the program was called by, then
 /// DOMINO_USER, then `notes`. Only files that root owns are read for that.
 pub fn settle(call: &Call) -> Result<Identity> {

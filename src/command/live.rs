@@ -1,6 +1,7 @@
 //! The live console: the log as it grows, above a line for commands.
 
-use super::loading::{self, Needs};
+use super::identity::Needs;
+use super::loading;
 use super::{Call, with_work};
 use crate::domino::follow::Follower;
 use crate::domino::processes;

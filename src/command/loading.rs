@@ -2,23 +2,16 @@
 //! loaded, in that order.
 
 use super::Call;
-use super::identity::{self, Identity, Standing};
+use super::identity::{self, Identity, Needs, Standing};
 use super::switch;
 use crate::domino::{Partition, Reporter};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
 use crate::service;
+use crate::settings::{Loaded, Source};
 use crate::ui::Ui;
 use std::ffi::OsString;
-
-/// What a verb needs of the user it runs as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needs {
-    /// His rights only: the verb looks and starts nothing.
-    Rights,
-    /// His login environment and limits too: the verb runs Domino's programs.
-    Login,
-}
+use std::io::Write;
 
 /// A server to act on, or the answer of another process that acted on it.
 pub enum Access {
@@ -74,6 +67,9 @@ fn load(
     if let Some(mask) = loaded.settings.umask.value {
         crate::os::limits::set_umask(mask);
     }
+    if loaded.settings.debug_mode.value {
+        write_debug(call, &loaded, ui);
+    }
     Ok(Partition {
         user: identity.user.clone(),
         root: call.root.clone(),
@@ -83,6 +79,41 @@ fn load(
         inherited,
         systemd: service::systemd_is_in_charge(&call.root),
     })
+}
+
+/// DOMINO_DEBUG_MODE: what was called and what the configuration came to, in
+/// DOMINO_DEBUG_FILE or on the screen.
+fn write_debug(call: &Call, loaded: &Loaded, ui: &mut Ui) {
+    let words: Vec<String> = call.arguments.iter().map(|word| shown(word)).collect();
+    let mut text = format!("debug: called as {}\n", words.join(" "));
+    for file in &loaded.files {
+        text.push_str(&format!("debug: read {}\n", file.display()));
+    }
+    for (entry, effective) in loaded.settings.all_effective() {
+        if let Some(effective) = effective.filter(|found| found.source != Source::Default) {
+            text.push_str(&format!(
+                "debug: {}={} ({})\n",
+                entry.name,
+                shown(&effective.text),
+                effective.source
+            ));
+        }
+    }
+    let Some(file) = &loaded.settings.debug_file.value else {
+        ui.aside(&text);
+        return;
+    };
+    let written = std::fs::File::options()
+        .append(true)
+        .create(true)
+        .open(file)
+        .and_then(|mut file| file.write_all(text.as_bytes()));
+    if let Err(cause) = written {
+        ui.warn(&format!(
+            "cannot write to {} (DOMINO_DEBUG_FILE): {cause}",
+            file.display()
+        ));
+    }
 }
 
 /// The command line from the verb on, without the options in front of it.
@@ -135,6 +166,15 @@ pub fn unit(call: &Call, identity: &Identity) -> Result<Option<service::systemd:
         });
     }
     Ok(Some(unit))
+}
+
+/// As [`unit`], for verbs that act: a caller who is neither root nor the
+/// Domino user acts as root, through sudo, or not at all.
+pub fn own_unit(call: &Call, identity: &Identity) -> Result<Option<service::systemd::Unit>> {
+    if identity.standing == Standing::Other {
+        return Ok(None);
+    }
+    unit(call, identity)
 }
 
 /// Whether systemctl is to be called through sudo.

@@ -91,10 +91,15 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         }
         Verb::Catalogue => {
             for entry in crate::settings::catalogue::CATALOGUE {
-                ui.line(entry.name);
-                for alias in entry.aliases {
-                    ui.line(alias);
-                }
+                ui.line(&format!(
+                    "{}\t{}\t{}\t{}\t{}\t{}",
+                    entry.name,
+                    entry.aliases.join(","),
+                    entry.unit,
+                    entry.default,
+                    entry.summary,
+                    entry.group
+                ));
             }
             Ok(Exit::Done)
         }

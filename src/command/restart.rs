@@ -1,6 +1,7 @@
 //! `restart`: stop, then start, under one lock.
 
-use super::loading::{self, Needs};
+use super::identity::Needs;
+use super::loading;
 use super::{Call, identity, live, start, stop, with_work};
 use crate::cli::StartArgs;
 use crate::domino::lock;
@@ -12,7 +13,7 @@ use crate::ui::Ui;
 /// crash: a restart is to end with a running server; the code still says so.
 pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
-    if loading::unit(call, &identity)?.is_some() {
+    if loading::own_unit(call, &identity)?.is_some() {
         // Each half checks what systemd says against /proc. They run as
         // processes of their own: the first gives up root's rights.
         let stopped = stop_in_child(call, ui)?;

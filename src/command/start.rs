@@ -1,6 +1,7 @@
 //! `start`: starts the server, itself or through its unit.
 
-use super::loading::{self, Needs};
+use super::identity::Needs;
+use super::loading;
 use super::{Call, identity, live, with_work};
 use crate::cli::StartArgs;
 use crate::domino::start::{self, Started};
@@ -15,7 +16,7 @@ use crate::ui::Ui;
 /// Runs the verb.
 pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
-    if let Some(unit) = loading::unit(call, &identity)? {
+    if let Some(unit) = loading::own_unit(call, &identity)? {
         return through_unit(call, &unit, arguments, ui);
     }
     let access = loading::access_as(call, &identity, Needs::Login, ui)?;

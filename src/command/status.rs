@@ -1,12 +1,14 @@
 //! `status`: says whether the server runs, for people and for programs.
 
-use super::loading::{self, Needs};
+use super::identity::Needs;
+use super::loading;
 use super::{Call, with_work};
 use crate::cli::{Format, StatusArgs};
+use crate::domino::Partition;
 use crate::domino::hooks::{self, Hook};
-use crate::domino::processes::{self, DominoProcess, Programs, Role};
+use crate::domino::processes::{self, DominoProcess, Role};
+use crate::domino::readiness::Readiness;
 use crate::domino::state::State;
-use crate::domino::{Partition, readiness};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::ui::{Tint, Ui};
@@ -222,7 +224,8 @@ pub fn wait_ready(call: &Call, limit: Duration, ui: &mut Ui) -> Result<Exit> {
         Ok(partition) => partition,
         Err(exit) => return Ok(exit),
     };
-    let programs = Programs::of(&partition);
+    // The log was set aside at the start: all of it is this server's.
+    let mut readiness = Readiness::new(&partition, 0);
     let name = crate::error::shown(&partition.name());
     let give_up = Instant::now() + limit;
     loop {
@@ -232,8 +235,7 @@ pub fn wait_ready(call: &Call, limit: Duration, ui: &mut Ui) -> Result<Exit> {
                 partition.log().display()
             )));
         }
-        // The log was set aside at the start: all of it is this server's.
-        if let Some(ready) = readiness::look(&partition, &programs, 0)? {
+        if let Some(ready) = readiness.look()? {
             ui.line(&format!("Domino server {name} is ready: {ready}"));
             return Ok(Exit::Done);
         }

@@ -1,8 +1,8 @@
 //! `stop` and `quit`: stop the server, itself or through its unit, and answer
 //! 0 only when its databases are whole on disk.
 
-use super::identity::{self, Identity};
-use super::loading::{self, Needs};
+use super::identity::{self, Identity, Needs};
+use super::loading;
 use super::{Call, live, with_work};
 use crate::cli::LiveArgs;
 use crate::domino::closure;
@@ -19,7 +19,7 @@ use crate::ui::Ui;
 /// Runs the verb; `keep_controller` for `quit`.
 pub fn run(call: &Call, arguments: LiveArgs, keep_controller: bool, ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
-    if let Some(unit) = loading::unit(call, &identity)? {
+    if let Some(unit) = loading::own_unit(call, &identity)? {
         return through_unit(call, &identity, &unit, arguments, ui);
     }
     let access = loading::access_as(call, &identity, Needs::Login, ui)?;

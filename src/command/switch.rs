@@ -1,10 +1,10 @@
 //! Becoming the Domino user: in this process, by a login, or through sudo.
 
 use super::Call;
-use super::identity::Identity;
-use super::loading::Needs;
+use super::identity::{Identity, Needs};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
+use crate::os::bounded::{Ended, Output, run_bounded};
 use crate::os::files::is_executable;
 use crate::os::signals::{Signal, Signals};
 use crate::os::spawn::{Launch, Stream};
@@ -16,6 +16,10 @@ use std::io::IsTerminal;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long sudo may take to say what it allows.
+const SUDO_LIMIT: Duration = Duration::from_secs(30);
 
 /// What a login's environment starts from.
 const LOGIN_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -140,12 +144,17 @@ pub fn run_through_sudo(
         return Err(refused());
     }
     let mut launch = Launch::new("sudo");
+    let program = own_program()?;
     if !std::io::stdin().is_terminal() {
-        // Nobody can type a password.
+        // Nobody can type a password: ask first whether none is needed, for
+        // afterwards sudo's refusal looks like the verb's failure.
+        if !sudo_allows(call, &program) {
+            return Err(refused());
+        }
         launch.args.push("-n".into());
     }
     launch.args.push("--".into());
-    launch.args.push(own_program()?.into());
+    launch.args.push(program.into());
     launch
         .args
         .extend(["--user".into(), identity.user.name.clone()]);
@@ -162,6 +171,17 @@ pub fn run_through_sudo(
         Ok(Exit::Failed) if needs == Needs::Rights => Err(refused()),
         other => other,
     }
+}
+
+/// Whether sudo lets the caller run this program without a password.
+fn sudo_allows(call: &Call, program: &Path) -> bool {
+    let mut probe = Launch::new("sudo");
+    probe.args = vec!["-n".into(), "-l".into(), "--".into(), program.into()];
+    probe.env = call.environment.clone();
+    probe.stdout = Stream::Null;
+    probe.stderr = Stream::Null;
+    run_bounded(probe, Some(SUDO_LIMIT), None, Output::AsLaunched)
+        .is_ok_and(|ended| matches!(ended, Ended::Exited(status) if status.success()))
 }
 
 fn as_typed(call: &Call) -> String {

@@ -12,6 +12,9 @@ const READY_TEXTS: [&[u8]; 2] = [
     b"Database Server started",
 ];
 
+/// Longer than any of them, in bytes.
+const OVERLAP: u64 = 64;
+
 /// The NRPC port that IANA assigns to Notes.
 pub const NRPC_PORT: u16 = 1352;
 
@@ -33,21 +36,42 @@ impl std::fmt::Display for Ready {
     }
 }
 
-/// Looks whether the server is ready; `offset` is the size that the log had
-/// when the server was started.
-pub fn look(partition: &Partition, programs: &Programs, offset: u64) -> Result<Option<Ready>> {
-    let text = ServerLog::of(partition).since(offset);
-    if READY_TEXTS.iter().any(|ready| contains(&text, ready)) {
-        return Ok(Some(Ready::Console));
+/// A wait for a server to become ready.
+pub struct Readiness<'a> {
+    partition: &'a Partition,
+    programs: Programs,
+    /// Up to here the console log was looked at.
+    position: u64,
+}
+
+impl Readiness<'_> {
+    /// A wait for a server that was started when its log had `offset` bytes.
+    pub fn new(partition: &Partition, offset: u64) -> Readiness<'_> {
+        Readiness {
+            partition,
+            programs: Programs::of(partition),
+            position: offset,
+        }
     }
-    let servers: Vec<_> = processes::find_among(programs, partition.user.uid)?
-        .into_iter()
-        .filter(|found| found.role == Role::Server)
-        .map(|found| found.pid())
-        .collect();
-    let port = nrpc_port(partition);
-    let listening = crate::os::sockets::listening_ports_of(&servers).unwrap_or_default();
-    Ok(listening.contains(&port).then_some(Ready::Port(port)))
+
+    /// Looks whether the server is ready.
+    pub fn look(&mut self) -> Result<Option<Ready>> {
+        let log = ServerLog::of(self.partition);
+        let text = log.since(self.position);
+        if READY_TEXTS.iter().any(|ready| contains(&text, ready)) {
+            return Ok(Some(Ready::Console));
+        }
+        // A text that is only half written now is looked at again.
+        self.position = log.size().saturating_sub(OVERLAP);
+        let servers: Vec<_> = processes::find_among(&self.programs, self.partition.user.uid)?
+            .into_iter()
+            .filter(|found| found.role == Role::Server)
+            .map(|found| found.pid())
+            .collect();
+        let port = nrpc_port(self.partition);
+        let listening = crate::os::sockets::listening_ports_of(&servers).unwrap_or_default();
+        Ok(listening.contains(&port).then_some(Ready::Port(port)))
+    }
 }
 
 /// The port from `TCPIP_TCPIPADDRESS=0,[address]:port` in notes.ini, else the

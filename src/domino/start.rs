@@ -10,7 +10,7 @@ use super::housekeeping;
 use super::one_touch::{self, Handover};
 use super::pid_file;
 use super::processes::{self, Programs};
-use super::readiness::{self, Ready};
+use super::readiness::{Readiness, Ready};
 use super::report;
 use super::server_log::ServerLog;
 use super::state::State;
@@ -85,7 +85,7 @@ pub fn start(work: &mut Work, _lock: &Lock, ready_within: Option<Duration>) -> R
     pid_file::write(work, launched.pid());
     closure::forget(work);
     one_touch::clean_up(work, &handover);
-    watch_over(work, &programs, launched, ready_within)
+    watch_over(work, launched, ready_within)
 }
 
 /// Everything that comes before the launch, in the order of contract §4.
@@ -261,7 +261,6 @@ fn launch_forwarded(work: &Work, mut server: Launch, forwarder: &Path) -> Result
 /// readiness if asked to.
 fn watch_over(
     work: &mut Work,
-    programs: &Programs,
     mut launched: Launched,
     ready_within: Option<Duration>,
 ) -> Result<Started> {
@@ -273,10 +272,11 @@ fn watch_over(
     let Some(limit) = ready_within else {
         return Ok(Started::Up(pid));
     };
+    let mut readiness = Readiness::new(work.partition, launched.offset);
     let give_up = began + limit;
     let mut progress = began + PROGRESS_EVERY;
     loop {
-        if let Some(ready) = readiness::look(work.partition, programs, launched.offset)? {
+        if let Some(ready) = readiness.look()? {
             return Ok(Started::Ready(pid, ready));
         }
         let now = Instant::now();
