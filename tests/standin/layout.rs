@@ -84,10 +84,11 @@ pub fn install(layout: &Layout) -> io::Result<()> {
     fs::create_dir_all(lotus.join("tools"))?;
     fs::create_dir_all(&layout.data)?;
 
-    // One copy, then links: the kernel names the link a process was started by.
+    // Links, also of the source: the kernel names the link a process was
+    // started by, and megabytes of copies would have to be flushed by each stop.
     let first = linux.join("server");
     let _ = fs::remove_file(&first);
-    fs::copy(&layout.source, &first)?;
+    link(&layout.source, &first)?;
     fs::set_permissions(&first, fs::Permissions::from_mode(0o755))?;
     for name in TASKS
         .iter()

@@ -1,0 +1,34 @@
+//! What is true of the original start script too: a drop-in must keep it.
+//!
+//! Exit codes of `status` and of stops that went wrong are not among it: the
+//! original answers 0 there (contract §7).
+
+use crate::support::scenario::Scenario;
+
+mod archive;
+mod config;
+mod environment;
+mod hooks;
+mod maintenance;
+mod monitor;
+mod setup;
+mod start;
+mod status;
+mod stop;
+
+/// Every scenario.
+pub fn all() -> Vec<Scenario> {
+    [
+        archive::ALL,
+        config::ALL,
+        environment::ALL,
+        hooks::ALL,
+        maintenance::ALL,
+        monitor::ALL,
+        setup::ALL,
+        start::ALL,
+        status::ALL,
+        stop::ALL,
+    ]
+    .concat()
+}

@@ -1,0 +1,112 @@
+//! The truth is /proc: what is a server, and what only looks like one.
+
+use crate::support::{Sandbox, wait_until};
+use std::fs;
+
+scenarios![
+    a_zombie_is_no_server,
+    a_zombie_task_does_not_keep_a_stop,
+    a_replaced_binary_is_still_found,
+    a_second_installation_is_not_ours,
+    stale_files_are_no_server,
+    left_tasks_are_told_and_block_a_start,
+];
+
+fn a_zombie_is_no_server() {
+    let sandbox = Sandbox::new();
+    sandbox.mode("zombie_server=1\nzombie_server_seconds=8\n");
+    // The process started here becomes the keeper: see the stand-in's mode.
+    sandbox.command(&["start"]).run();
+    sandbox.wait_up();
+    let server = sandbox.launches().last().unwrap().pid;
+    sandbox.run(&["status"]).code(0);
+    sandbox.run(&["stop"]).code(0);
+    let stat = fs::read_to_string(format!("/proc/{server}/stat")).unwrap();
+    assert!(stat.contains(") Z "), "{stat}");
+    sandbox.run(&["status"]).code(3).stdout_has("NOT running");
+    sandbox.kill();
+}
+
+fn a_zombie_task_does_not_keep_a_stop() {
+    let sandbox = Sandbox::new();
+    sandbox.mode("zombie=1\n");
+    sandbox.up();
+    let outcome = sandbox.down();
+    assert!(outcome.took.as_secs() < 10, "{outcome}");
+}
+
+/// An upgrade while the server runs: /proc says ` (deleted)`.
+fn a_replaced_binary_is_still_found() {
+    let sandbox = Sandbox::new();
+    sandbox.up();
+    let linux = sandbox.lotus.join("notes/latest/linux");
+    for entry in fs::read_dir(&linux).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let copy = crate::support::with_suffix(&path, ".new");
+            {
+                let _guard = crate::support::executables();
+                fs::copy(&path, &copy).unwrap();
+            }
+            fs::rename(&copy, &path).unwrap();
+        }
+    }
+    let pid = sandbox.launch().pid;
+    let exe = fs::read_link(format!("/proc/{pid}/exe")).unwrap();
+    assert!(exe.to_str().unwrap().ends_with(" (deleted)"), "{exe:?}");
+    sandbox.run(&["status"]).code(0);
+    sandbox.run(&["start"]).code(0).stdout_has("already");
+    sandbox.down();
+    assert!(sandbox.processes().is_empty());
+}
+
+/// Two servers of one user, told apart by their installations.
+fn a_second_installation_is_not_ours() {
+    let mut sandbox = Sandbox::new();
+    sandbox.up();
+    let other = sandbox.base.join("lotus2");
+    let data = sandbox.directory("data2");
+    let mut layout = crate::standin::Layout::new(
+        crate::support::run_directory::standin(),
+        &other,
+        &data,
+    );
+    layout.owner = crate::support::is_root().then_some(sandbox.ids);
+    {
+        let _guard = crate::support::executables();
+        crate::standin::install(&layout).unwrap();
+    }
+    let first = sandbox.lotus.clone();
+    sandbox.set("LOTUS", &other);
+    sandbox.set("DOMINO_DATA_PATH", &data);
+    sandbox.run(&["status"]).code(3);
+    sandbox.run(&["stop"]).code(0);
+    sandbox.set("LOTUS", &first);
+    sandbox.set("DOMINO_DATA_PATH", sandbox.data.clone());
+    sandbox.run(&["status"]).code(0);
+    sandbox.down();
+}
+
+fn stale_files_are_no_server() {
+    let sandbox = Sandbox::new();
+    let own = std::process::id();
+    sandbox.file("pid.nbf", format!("1 {own} 1 server\n"));
+    sandbox.file("domino.pid", format!("{own}\n"));
+    sandbox.file("~notes.lck", "");
+    sandbox.run(&["status"]).code(3);
+    sandbox.up();
+    sandbox.down();
+}
+
+fn left_tasks_are_told_and_block_a_start() {
+    let sandbox = Sandbox::new();
+    sandbox.up();
+    // The server alone dies.
+    crate::standin::processes::kill_and_wait(&[sandbox.launch().pid]);
+    wait_until("the server is gone", || sandbox.servers().is_empty());
+    assert!(!sandbox.processes().is_empty());
+    sandbox.run(&["status"]).code(3).stdout_has("router");
+    sandbox.run(&["start"]).code(1).stderr_has("router");
+    assert_eq!(sandbox.launches().len(), 1);
+    sandbox.kill();
+}

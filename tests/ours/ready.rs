@@ -1,0 +1,84 @@
+//! `start --wait`: ready by the console's text, by the port, or not in time.
+
+use crate::support::Sandbox;
+use crate::support::server::UP;
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+
+scenarios![
+    by_the_consoles_text,
+    by_the_port_alone,
+    not_in_time,
+    a_server_that_dies_meanwhile,
+    without_waiting_it_answers_at_once,
+];
+
+fn by_the_consoles_text() {
+    let sandbox = Sandbox::new();
+    sandbox.mode("start_delay=1.5\n");
+    // What an earlier server said does not count.
+    sandbox.file("notes.log", format!("{UP}\nDatabase Server started\n"));
+    let outcome = sandbox.run(&["start", "--wait=20"]).code(0).stdout_has("ready");
+    assert!(outcome.took.as_millis() >= 1_400, "{outcome}");
+    assert!(sandbox.console().contains(UP));
+    sandbox.down();
+}
+
+/// Where resource files are missing the console prints codes; only the port
+/// tells. The server's start-up script turns the texts into numbers here.
+fn by_the_port_alone() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let sandbox = Sandbox::builder()
+        .port(port)
+        .ini(format!("TCPIP_TcpIpAddress=0,127.0.0.1:{port}"))
+        .build();
+    sandbox.mode("start_delay=1\n");
+    let startup = sandbox.lotus.join("bin/tools/startup");
+    let text = fs::read_to_string(&startup).unwrap();
+    let changed = text.replace(
+        "exec \"$lotus/notes/latest/linux/$name\" \"$@\"",
+        "[ $# = 0 ] || exec \"$lotus/notes/latest/linux/$name\" \"$@\"\n\
+         exec >/dev/null 2>&1; exec \"$lotus/notes/latest/linux/$name\"",
+    );
+    assert_ne!(text, changed);
+    {
+        let _guard = crate::support::executables();
+        fs::write(&startup, changed).unwrap();
+        fs::set_permissions(&startup, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let outcome = sandbox.run(&["start", "--wait=20"]).code(0);
+    outcome.stdout_has("ready").stdout_has(port.to_string());
+    assert!(!sandbox.console().contains(UP));
+    sandbox.down();
+}
+
+fn not_in_time() {
+    let sandbox = Sandbox::new();
+    sandbox.mode("start_delay=30\n");
+    let outcome = sandbox.run(&["start", "--wait=1"]).code(1).stderr_has("not ready");
+    assert!((900..5_000).contains(&outcome.took.as_millis()), "{outcome}");
+    // It goes on starting.
+    sandbox.run(&["status"]).code(0);
+    sandbox.kill();
+}
+
+fn a_server_that_dies_meanwhile() {
+    let sandbox = Sandbox::new();
+    sandbox.mode("die_after_start=1\ntasks=router\n");
+    let ini = fs::read_to_string(sandbox.data.join("notes.ini")).unwrap();
+    assert!(ini.contains("ServerSetup"));
+    // The console text counts as ready at once; so it must not have come yet.
+    sandbox.mode("die_after_start=0\nstart_delay=1\n");
+    let outcome = sandbox.run(&["start", "--wait=20"]).code(1);
+    assert!(outcome.took.as_secs() < 10, "{outcome}");
+    outcome.stderr_has("unable to continue");
+}
+
+fn without_waiting_it_answers_at_once() {
+    let sandbox = Sandbox::new();
+    sandbox.mode("start_delay=5\n");
+    let outcome = sandbox.run(&["start"]).code(0);
+    assert!(outcome.took.as_millis() < 3_000, "{outcome}");
+    sandbox.kill();
+}

@@ -1,0 +1,161 @@
+//! `stop` answers 0 only when nothing is left: the promise.
+
+use crate::support::{Sandbox, wait_until};
+use std::fs;
+
+scenarios![
+    left_behind_tasks_are_waited_for,
+    processes_that_appear_late_are_waited_for,
+    a_process_that_survives_the_kill_is_1,
+    the_servers_quit_that_fails_is_told,
+    progress_names_what_is_waited_for,
+    an_archive_at_the_end_is_whole,
+    fault_recovery_does_not_outwit_a_stop,
+    the_controller_stays_after_quit,
+    an_orphaned_server_is_stopped_too,
+    a_full_disk_does_not_keep_a_server_up needs Root,
+];
+
+/// The server is gone, a task of it still writes.
+fn left_behind_tasks_are_waited_for() {
+    let sandbox = Sandbox::new();
+    sandbox.mode("leave_task=router\nleave_task_seconds=2\n");
+    sandbox.up();
+    let outcome = sandbox.down();
+    assert!(outcome.took.as_millis() >= 1_500, "{outcome}");
+    assert!(sandbox.processes().is_empty());
+}
+
+fn processes_that_appear_late_are_waited_for() {
+    let sandbox = Sandbox::new();
+    sandbox.mode("spawn_on_stop=1\nspawn_on_stop_seconds=2\n");
+    sandbox.up();
+    sandbox.down();
+    assert!(sandbox.processes().is_empty());
+}
+
+fn a_process_that_survives_the_kill_is_1() {
+    let sandbox = Sandbox::with(&[("DOMINO_SHUTDOWN_TIMEOUT", "1")]);
+    sandbox.mode("ignore_quit=1\nnsd_kill_fails=1\n");
+    sandbox.up();
+    let outcome = sandbox.run(&["stop"]);
+    // Either it is ended by other means, then by force; or it is left and said.
+    if sandbox.processes().is_empty() {
+        outcome.code(150);
+    } else {
+        outcome.code(1).stderr_has("still running");
+    }
+    sandbox.kill();
+}
+
+fn the_servers_quit_that_fails_is_told() {
+    let sandbox = Sandbox::with(&[("DOMINO_SHUTDOWN_TIMEOUT", "2")]);
+    sandbox.mode("tasks=router\n");
+    sandbox.up();
+    // Nobody listens for the quit any more.
+    fs::remove_file(sandbox.data.join(".standin.sock")).unwrap();
+    sandbox.run(&["stop"]).code(150);
+    assert!(sandbox.processes().is_empty());
+}
+
+fn progress_names_what_is_waited_for() {
+    let sandbox = Sandbox::with(&[("DOMINO_SHUTDOWN_TIMEOUT", "60")]);
+    sandbox.mode("tasks=router\nshutdown_delay=11\n");
+    sandbox.up();
+    let outcome = sandbox.down();
+    let text = outcome.text();
+    let line = text.lines().find(|line| line.contains("10 seconds"));
+    assert!(line.is_some_and(|line| line.contains("router") && line.contains("server")), "{outcome}");
+}
+
+fn an_archive_at_the_end_is_whole() {
+    let sandbox = Sandbox::with(&[("DOMINO_ARCHIVE_LOGS_SHUTDOWN", "yes")]);
+    sandbox.mode("flood=20000\n");
+    sandbox.up();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    sandbox.down();
+    let find = || crate::support::hooks::files(&sandbox.data, "notes_", ".log.gz");
+    wait_until("the archive is there", || find().len() == 1);
+    let text = std::process::Command::new("gzip").arg("-dc").arg(&find()[0]).output().unwrap().stdout;
+    let text = String::from_utf8(text).unwrap();
+    // Every line of the flood up to the last, none missing, none twice.
+    let numbers: Vec<u64> = text
+        .lines()
+        .filter_map(|line| line.rsplit_once(" line ")?.1.parse().ok())
+        .collect();
+    assert!(numbers.len() > 1_000, "{}", numbers.len());
+    assert!(numbers.iter().copied().eq(1..=numbers.len() as u64));
+    assert!(text.contains("Server shutdown complete"));
+}
+
+/// A killed server that Domino's own fault recovery brings back is not down.
+fn fault_recovery_does_not_outwit_a_stop() {
+    let sandbox = Sandbox::with(&[("DOMINO_SHUTDOWN_TIMEOUT", "1")]);
+    sandbox.mode("ignore_quit=1\nfault_recovery=1\nfault_recovery_delay=0\n");
+    sandbox.up();
+    let outcome = sandbox.run(&["stop"]);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let back = sandbox.servers();
+    assert!(back.is_empty() || outcome.code == 1, "{back:?}\n{outcome}");
+    assert_ne!(outcome.code, 0, "{outcome}");
+    sandbox.kill();
+}
+
+fn the_controller_stays_after_quit() {
+    let sandbox = Sandbox::with(&[("DOMINO_USE_JAVA_CONTROLLER", "yes")]);
+    sandbox.run(&["start"]).code(0);
+    wait_until("the server's tasks run", || sandbox.calls("http").len() == 1);
+    sandbox.run(&["quit"]).code(0);
+    let left = sandbox.processes();
+    assert_eq!(left.len(), 1, "{left:?}");
+    sandbox.run(&["status"]).code(3);
+    sandbox.run(&["stop"]).code(0);
+    assert!(sandbox.processes().is_empty());
+}
+
+/// A server that somebody started by hand, without us.
+fn an_orphaned_server_is_stopped_too() {
+    let sandbox = Sandbox::new();
+    let by_hand = crate::support::command::Command::new(&sandbox, sandbox.lotus.join("bin/server"))
+        .env("PATH", format!("{}:/usr/bin:/bin", sandbox.data.display()))
+        .spawn();
+    wait_until("its tasks run", || sandbox.calls("http").len() == 1);
+    sandbox.run(&["status"]).code(0);
+    sandbox.run(&["start"]).code(0).stdout_has("already");
+    sandbox.down();
+    assert!(sandbox.processes().is_empty());
+    by_hand.outcome();
+}
+
+/// No space for log, pid file, lock: a running server can still be stopped.
+fn a_full_disk_does_not_keep_a_server_up() {
+    let sandbox = Sandbox::new();
+    let kept = sandbox.base.join("kept");
+    fs::rename(&sandbox.data, &kept).unwrap();
+    fs::create_dir(&sandbox.data).unwrap();
+    let options = format!("size=4m,mode=0755,uid={},gid={}", sandbox.ids.0, sandbox.ids.1);
+    let run = |program: &str, arguments: &[&std::ffi::OsStr]| {
+        let status = std::process::Command::new(program).args(arguments).status().unwrap();
+        assert!(status.success(), "{program} {arguments:?}");
+    };
+    run("mount", &["-t".as_ref(), "tmpfs".as_ref(), "-o".as_ref(), options.as_ref(), "tmpfs".as_ref(), sandbox.data.as_os_str()]);
+    run("cp", &["-a".as_ref(), kept.join(".").as_os_str(), sandbox.data.as_os_str()]);
+    let scenario = || {
+        sandbox.up();
+        let mut ballast = fs::File::create(sandbox.data.join("ballast")).unwrap();
+        while std::io::Write::write_all(&mut ballast, &[0; 512]).is_ok() {}
+        sandbox.run(&["status"]).code(0);
+        sandbox.run(&["stop"]).code(0);
+        assert!(sandbox.processes().is_empty());
+        // A start cannot work; it must say so and leave nothing running.
+        let outcome = sandbox.run(&["start"]);
+        assert_ne!(outcome.code, 0, "{outcome}");
+        assert!(!outcome.stderr.is_empty(), "{outcome}");
+    };
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(scenario));
+    sandbox.kill();
+    run("umount", &["-l".as_ref(), sandbox.data.as_os_str()]);
+    if let Err(panic) = result {
+        std::panic::resume_unwind(panic);
+    }
+}

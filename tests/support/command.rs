@@ -1,0 +1,345 @@
+//! A command run in a sandbox, and what can be said of its outcome.
+
+use super::sandbox::{Sandbox, USER};
+use super::{Target, executables, holds, namespace::Entry, run_directory, target};
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io::{Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+/// After its end a command's output must be closed within this time: whoever
+/// reads it to its end (the QEMU guest agent does) would hang on a server
+/// that inherited it.
+const CLOSED_WITHIN: Duration = Duration::from_millis(1_500);
+
+/// A command to be run.
+#[derive(Debug)]
+pub struct Command<'a> {
+    sandbox: &'a Sandbox,
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    input: Vec<u8>,
+    limit: Duration,
+    entry: Entry,
+    closed_output: bool,
+    keep_input: bool,
+}
+
+impl<'a> Command<'a> {
+    /// A program with the environment of the sandbox's user and nothing else.
+    pub fn new(sandbox: &'a Sandbox, program: PathBuf) -> Command<'a> {
+        let path = format!(
+            "{}:/usr/local/bin:/usr/bin:/bin",
+            run_directory::get().join("bin").display()
+        );
+        let mut command = Command {
+            sandbox,
+            program,
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            input: Vec::new(),
+            limit: Duration::from_secs(40),
+            entry: sandbox.entry(),
+            closed_output: false,
+            keep_input: false,
+        }
+        .env("PATH", path)
+        .env("HOME", &sandbox.home)
+        .env("LOGNAME", USER)
+        .env("USER", USER)
+        .env("SHELL", "/bin/bash")
+        .env("LANG", "C.UTF-8");
+        if matches!(target(), Target::Ours) {
+            command = command.env("RC_DOMINO_ROOT", &sandbox.root);
+        }
+        command
+    }
+
+    /// The product under another of its names.
+    pub fn called(mut self, name: &str) -> Command<'a> {
+        self.program = run_directory::program(name);
+        self
+    }
+
+    /// Arguments.
+    pub fn args<S: AsRef<OsStr>>(mut self, arguments: &[S]) -> Command<'a> {
+        let more = arguments.iter().map(|argument| argument.as_ref().to_owned());
+        self.arguments.extend(more);
+        self
+    }
+
+    /// One argument, any bytes.
+    pub fn arg(self, argument: impl AsRef<OsStr>) -> Command<'a> {
+        self.args(&[argument])
+    }
+
+    /// A variable, replacing the one that is there.
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Command<'a> {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.into(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// No such variable.
+    pub fn no_env(mut self, name: &str) -> Command<'a> {
+        self.environment.retain(|(known, _)| known != name);
+        self
+    }
+
+    /// What it reads.
+    pub fn input(mut self, text: &str) -> Command<'a> {
+        self.input = text.as_bytes().to_vec();
+        self
+    }
+
+    /// Standard input stays open until the outcome is asked for.
+    pub fn open_input(mut self) -> Command<'a> {
+        self.keep_input = true;
+        self
+    }
+
+    /// How long it may take.
+    pub fn within(mut self, limit: Duration) -> Command<'a> {
+        self.limit = limit;
+        self
+    }
+
+    /// Who it runs as and where.
+    pub fn entering(mut self, entry: Entry) -> Command<'a> {
+        self.entry = entry;
+        self
+    }
+
+    /// Nobody reads its output: writing fails with EPIPE.
+    pub fn closed_output(mut self) -> Command<'a> {
+        self.closed_output = true;
+        self
+    }
+
+    /// The command as std has it, for other forms of running it.
+    pub fn prepared(&self) -> std::process::Command {
+        let mut command = std::process::Command::new(&self.program);
+        command
+            .args(&self.arguments)
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(&self.sandbox.base);
+        self.entry.clone().apply(&mut command);
+        command
+    }
+
+    /// Starts it.
+    pub fn spawn(self) -> Running {
+        let mut command = self.prepared();
+        command.process_group(0).stdin(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = {
+            let _guard = executables();
+            command
+                .spawn()
+                .unwrap_or_else(|error| panic!("{}: {error}", self.program.display()))
+        };
+        let mut input = child.stdin.take().unwrap();
+        let _ = input.write_all(&self.input);
+        let mut words = vec![self.program.file_name().unwrap_or_default().to_owned()];
+        words.extend(self.arguments);
+        let mut line = words.join(OsStr::new(" ")).to_string_lossy().into_owned();
+        line.truncate(line.floor_char_boundary(500));
+        let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let closed = self.closed_output;
+        Running {
+            out: (!closed).then(|| collect(out)),
+            err: (!closed).then(|| collect(err)),
+            input: self.keep_input.then_some(input),
+            console: self.sandbox.log(),
+            limit: self.limit,
+            began: Instant::now(),
+            child,
+            line,
+        }
+    }
+
+    /// Runs it to its end.
+    pub fn run(self) -> Outcome {
+        self.spawn().outcome()
+    }
+}
+
+/// Reads to the end in a thread of its own; blocks as they come.
+fn collect(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let mut block = [0; 8192];
+        while let Ok(count) = from.read(&mut block) {
+            if count == 0 || sender.send(block[..count].to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+/// A command that runs.
+pub struct Running {
+    child: Child,
+    out: Option<Receiver<Vec<u8>>>,
+    err: Option<Receiver<Vec<u8>>>,
+    /// Its standard input, where it was asked to stay open.
+    pub input: Option<std::process::ChildStdin>,
+    console: PathBuf,
+    limit: Duration,
+    began: Instant,
+    line: String,
+}
+
+impl Running {
+    /// Its pid.
+    pub fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, number: i32) {
+        crate::standin::processes::signal(self.pid(), number);
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits for its end. Past its time it is killed, and the scenario fails.
+    #[track_caller]
+    pub fn outcome(mut self) -> Outcome {
+        drop(self.input.take());
+        let end = self.began + self.limit;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break Some(status);
+            }
+            if Instant::now() > end {
+                let _ = nix::sys::signal::killpg(
+                    nix::unistd::Pid::from_raw(self.pid()),
+                    nix::sys::signal::Signal::SIGKILL,
+                );
+                let _ = self.child.wait();
+                break None;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        let took = self.began.elapsed();
+        let (stdout, out_closed) = gather(self.out.take());
+        let (stderr, err_closed) = gather(self.err.take());
+        let outcome = Outcome {
+            code: status.map_or(-1, |status| {
+                status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+            }),
+            stdout,
+            stderr,
+            took,
+            line: self.line,
+            console: std::fs::read(&self.console).unwrap_or_default(),
+        };
+        assert!(status.is_some(), "killed after {:?}\n{outcome}", self.limit);
+        assert!(
+            out_closed && err_closed || !super::ours(),
+            "somebody holds the output open after the end\n{outcome}"
+        );
+        outcome
+    }
+}
+
+/// Everything read, and whether the end was reached in time.
+fn gather(from: Option<Receiver<Vec<u8>>>) -> (Vec<u8>, bool) {
+    let Some(from) = from else {
+        return (Vec::new(), true);
+    };
+    let end = Instant::now() + CLOSED_WITHIN;
+    let mut bytes = Vec::new();
+    loop {
+        match from.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Ok(block) => bytes.extend(block),
+            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return (bytes, true),
+            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => return (bytes, false),
+        }
+    }
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Its exit code, 128 + n for a signal.
+    pub code: i32,
+    /// Its output.
+    pub stdout: Vec<u8>,
+    /// Its complaints.
+    pub stderr: Vec<u8>,
+    /// How long it took.
+    pub took: Duration,
+    line: String,
+    console: Vec<u8>,
+}
+
+impl Outcome {
+    /// The exit code is this one.
+    #[track_caller]
+    pub fn code(self, expected: i32) -> Outcome {
+        assert_eq!(self.code, expected, "exit code\n{self}");
+        self
+    }
+
+    /// The output holds this text.
+    #[track_caller]
+    pub fn stdout_has(self, text: impl AsRef<[u8]>) -> Outcome {
+        let shown = String::from_utf8_lossy(text.as_ref()).into_owned();
+        assert!(holds(&self.stdout, text), "no '{shown}' in the output\n{self}");
+        self
+    }
+
+    /// The complaints hold this text.
+    #[track_caller]
+    pub fn stderr_has(self, text: impl AsRef<[u8]>) -> Outcome {
+        let shown = String::from_utf8_lossy(text.as_ref()).into_owned();
+        assert!(holds(&self.stderr, text), "no '{shown}' on stderr\n{self}");
+        self
+    }
+
+    /// One of both holds this text.
+    #[track_caller]
+    pub fn says(self, text: &str) -> Outcome {
+        assert!(self.said(text), "no '{text}' in what it said\n{self}");
+        self
+    }
+
+    /// Whether one of both holds this text.
+    pub fn said(&self, text: &str) -> bool {
+        holds(&self.stdout, text) || holds(&self.stderr, text)
+    }
+
+    /// There are no complaints.
+    #[track_caller]
+    pub fn quiet(self) -> Outcome {
+        assert!(self.stderr.is_empty(), "complaints\n{self}");
+        self
+    }
+
+    /// Its output as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let from = self.console.len().saturating_sub(1_500);
+        writeln!(f, "{} ended with {} after {:?}", self.line, self.code, self.took)?;
+        writeln!(f, "--- stdout\n{}--- stderr\n{}", text(&self.stdout), text(&self.stderr))?;
+        write!(f, "--- end of the console log\n{}---", text(&self.console[from..]))
+    }
+}

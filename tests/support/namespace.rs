@@ -1,0 +1,71 @@
+//! How a command of a sandbox begins: its user, and where needed an /etc of
+//! its own in a private mount namespace.
+
+use std::ffi::CString;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+/// What to become before the program is executed.
+#[derive(Clone, Debug, Default)]
+pub struct Entry {
+    /// User, group and supplementary groups; none: as the suite runs.
+    pub ids: Option<(u32, u32, Vec<u32>)>,
+    /// What is mounted where, in a mount namespace of the command's own.
+    pub binds: Vec<(CString, CString)>,
+    /// Start a session of its own, with standard input as its terminal.
+    pub controlling_terminal: bool,
+}
+
+impl Entry {
+    /// Mounts a directory or file over another.
+    pub fn bind(&mut self, from: &Path, over: &str) {
+        let from = CString::new(from.as_os_str().as_bytes()).unwrap();
+        self.binds.push((from, CString::new(over).unwrap()));
+    }
+
+    /// Makes a command begin so.
+    pub fn apply(self, command: &mut Command) {
+        // SAFETY: between fork and exec only system calls are made; what they
+        // read was prepared before.
+        unsafe {
+            command.pre_exec(move || self.enter());
+        }
+    }
+
+    fn enter(&self) -> io::Result<()> {
+        let null = std::ptr::null();
+        // SAFETY: plain system calls on valid, nul-terminated strings and on
+        // a slice whose length is passed along.
+        unsafe {
+            if self.controlling_terminal {
+                check(libc::setsid())?;
+                check(libc::ioctl(0, libc::TIOCSCTTY, 0))?;
+            }
+            if !self.binds.is_empty() {
+                check(libc::unshare(libc::CLONE_NEWNS))?;
+                let flags = libc::MS_REC | libc::MS_PRIVATE;
+                check(libc::mount(null, c"/".as_ptr(), null, flags, null.cast()))?;
+            }
+            for (from, over) in &self.binds {
+                let flags = libc::MS_BIND;
+                check(libc::mount(from.as_ptr(), over.as_ptr(), null, flags, null.cast()))?;
+            }
+            if let Some((uid, gid, groups)) = &self.ids {
+                check(libc::setgroups(groups.len(), groups.as_ptr()))?;
+                check(libc::setresgid(*gid, *gid, *gid))?;
+                check(libc::setresuid(*uid, *uid, *uid))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check(result: i32) -> io::Result<()> {
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}

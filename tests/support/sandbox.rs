@@ -1,0 +1,342 @@
+//! A sandbox: a host in a directory, with one Domino user, one installation,
+//! one data directory and one configuration.
+//!
+//! As an ordinary user the caller is the sandbox's Domino user. As root each
+//! sandbox has a uid of its own, which its commands run as: the product takes
+//! RC_DOMINO_ROOT from an unprivileged caller only, and Domino never runs as
+//! root.
+
+use super::command::Command;
+use super::{Target, executables, is_root, namespace::Entry, run_directory, target};
+use crate::standin::{self, Layout, processes};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// The Domino user's name in every sandbox.
+pub const USER: &str = "notes";
+
+/// The first of the uids and gids that sandboxes use when root runs the suite.
+const FIRST_ID: u32 = 61_234;
+
+/// What a sandbox is to be like.
+#[derive(Debug, Default)]
+pub struct Builder {
+    directory: OsString,
+    no_setup: bool,
+    ini: Vec<String>,
+    port: Option<u16>,
+    own_etc: bool,
+}
+
+impl Builder {
+    /// Names the directory that holds everything; any bytes.
+    pub fn directory(mut self, name: impl AsRef<OsStr>) -> Builder {
+        self.directory = name.as_ref().to_owned();
+        self
+    }
+
+    /// The server was not set up: notes.ini without ServerSetup.
+    pub fn not_set_up(mut self) -> Builder {
+        self.no_setup = true;
+        self
+    }
+
+    /// A further line of notes.ini.
+    pub fn ini(mut self, line: impl Into<String>) -> Builder {
+        self.ini.push(line.into());
+        self
+    }
+
+    /// The running server listens on this port.
+    pub fn port(mut self, port: u16) -> Builder {
+        self.port = Some(port);
+        self
+    }
+
+    /// Commands see a copy of the host's /etc with the sandbox's user in it.
+    pub fn own_etc(mut self) -> Builder {
+        self.own_etc = true;
+        self
+    }
+
+    /// Lays it out.
+    pub fn build(self) -> Sandbox {
+        let number = run_directory::next_number();
+        let top = run_directory::get().join(format!("s{number}"));
+        let base = match self.directory.is_empty() {
+            true => top.clone(),
+            false => top.join(&self.directory),
+        };
+        let ids = match is_root() {
+            true => (FIRST_ID + number, FIRST_ID + 2_000 + number),
+            false => (
+                nix::unistd::getuid().as_raw(),
+                nix::unistd::getgid().as_raw(),
+            ),
+        };
+        let own_etc = self.own_etc || matches!(target(), Target::Original(_));
+        let mut sandbox = Sandbox {
+            root: base.join("root"),
+            lotus: base.join("lotus"),
+            data: base.join("data"),
+            home: base.join("home"),
+            ids,
+            own_etc,
+            config: Vec::new(),
+            top,
+            base,
+        };
+        sandbox.lay_out(&self);
+        sandbox
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Sandbox {
+    /// Holds all of it.
+    pub top: PathBuf,
+    /// Holds the directories below.
+    pub base: PathBuf,
+    /// Prefix of the product's built-in paths.
+    pub root: PathBuf,
+    /// The installation.
+    pub lotus: PathBuf,
+    /// The data directory.
+    pub data: PathBuf,
+    /// The user's home.
+    pub home: PathBuf,
+    /// The user's uid and gid.
+    pub ids: (u32, u32),
+    /// Whether commands see `root/etc` as /etc.
+    pub own_etc: bool,
+    config: Vec<Vec<u8>>,
+}
+
+impl Sandbox {
+    /// An ordinary one.
+    pub fn new() -> Sandbox {
+        Builder::default().build()
+    }
+
+    /// One to be described.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// One with these settings.
+    pub fn with(settings: &[(&str, &str)]) -> Sandbox {
+        let mut sandbox = Sandbox::new();
+        for (name, value) in settings {
+            sandbox.set(name, value);
+        }
+        sandbox
+    }
+
+    fn lay_out(&mut self, wanted: &Builder) {
+        for directory in [&self.root.join("etc"), &self.home] {
+            fs::create_dir_all(directory).unwrap();
+        }
+        if self.own_etc {
+            let copied = std::process::Command::new("cp")
+                .args(["-a", "/etc/.", "--"])
+                .arg(self.root.join("etc"))
+                .status();
+            assert!(copied.is_ok_and(|status| status.success()), "copy of /etc");
+        }
+        let sysconfig = self.root.join("etc/sysconfig");
+        let _ = fs::remove_dir_all(&sysconfig);
+        fs::create_dir_all(&sysconfig).unwrap();
+        self.add_user(b"/bin/bash");
+        let mut layout = Layout::new(run_directory::standin(), &self.lotus, &self.data);
+        layout.server_setup = !wanted.no_setup;
+        layout.port = wanted.port;
+        layout.ini = wanted.ini.clone();
+        layout.owner = is_root().then_some(self.ids);
+        {
+            let _guard = executables();
+            standin::install(&layout).unwrap();
+        }
+        self.line(b"LOTUS=", &quoted(self.lotus.as_os_str()));
+        self.line(b"DOMINO_DATA_PATH=", &quoted(self.data.as_os_str()));
+        let pid_file = self.data.join("domino.pid");
+        self.line(b"DOMINO_PID_FILE=", &quoted(pid_file.as_os_str()));
+        for (name, value) in [
+            ("DOMINO_CONFIGURED", "yes"),
+            ("DOMINO_SHUTDOWN_TIMEOUT", "20"),
+            ("DOMINO_SCRIPT_VERBOSE_INFO", "no"),
+            ("DOMINO_SETTLE_SECONDS", "0.1"),
+        ] {
+            self.set(name, value);
+        }
+        for directory in [&self.top, &self.base, &self.home, &self.data] {
+            fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
+            if is_root() {
+                chown(directory, Some(self.ids.0), Some(self.ids.1)).unwrap();
+            }
+        }
+    }
+
+    /// Makes the user, with this shell, the only ordinary one of passwd and
+    /// group.
+    pub fn add_user(&self, shell: &[u8]) {
+        let (uid, gid) = self.ids;
+        let mut passwd = b"root:x:0:0:root:/root:/bin/bash\n".to_vec();
+        passwd.extend_from_slice(format!("{USER}:x:{uid}:{gid}::").as_bytes());
+        passwd.extend_from_slice(self.home.as_os_str().as_bytes());
+        passwd.extend_from_slice(&[b":", shell, b"\n"].concat());
+        fs::write(self.root.join("etc/passwd"), passwd).unwrap();
+        let group = format!("root:x:0:\n{USER}:x:{gid}:\n");
+        fs::write(self.root.join("etc/group"), group).unwrap();
+    }
+
+    /// Appends `NAME='value'` to rc_domino_config.
+    pub fn set(&mut self, name: &str, value: impl AsRef<OsStr>) {
+        self.line(format!("{name}=").as_bytes(), &quoted(value.as_ref()));
+    }
+
+    /// Appends a line to rc_domino_config as it is.
+    pub fn raw(&mut self, line: &str) {
+        self.line(line.as_bytes(), b"");
+    }
+
+    /// Takes a setting back.
+    pub fn forget(&mut self, name: &str) {
+        let front = format!("{name}=");
+        self.config.retain(|line| !line.starts_with(front.as_bytes()));
+        self.write_config();
+    }
+
+    fn line(&mut self, front: &[u8], rest: &[u8]) {
+        self.config.push([front, rest, b"\n"].concat());
+        self.write_config();
+    }
+
+    fn write_config(&self) {
+        self.sysconfig("rc_domino_config", &self.config.concat());
+    }
+
+    /// Writes a file into /etc/sysconfig.
+    pub fn sysconfig(&self, name: &str, text: &[u8]) -> PathBuf {
+        let path = self.root.join("etc/sysconfig").join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Sets how the stand-in behaves: `key=value` lines.
+    pub fn mode(&self, text: &str) {
+        self.file("standin.mode", text);
+    }
+
+    /// Writes a file of the user's into the data directory.
+    pub fn file(&self, name: impl AsRef<Path>, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.data.join(name);
+        fs::write(&path, text).unwrap();
+        self.own(&path);
+        path
+    }
+
+    /// Gives a file or directory to the user.
+    pub fn own(&self, path: &Path) {
+        if is_root() {
+            chown(path, Some(self.ids.0), Some(self.ids.1)).unwrap();
+        }
+    }
+
+    /// A directory of the user's in the sandbox.
+    pub fn directory(&self, name: impl AsRef<Path>) -> PathBuf {
+        let path = self.base.join(name);
+        fs::create_dir_all(&path).unwrap();
+        self.own(&path);
+        path
+    }
+
+    /// The console log.
+    pub fn log(&self) -> PathBuf {
+        self.data.join("notes.log")
+    }
+
+    /// What the console log holds.
+    pub fn console(&self) -> String {
+        let text = fs::read(self.log()).unwrap_or_default();
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// The program under test with these arguments.
+    pub fn command(&self, arguments: &[&str]) -> Command<'_> {
+        let program = match target() {
+            Target::Ours => run_directory::program("rc_domino_script"),
+            Target::Original(path) => path.clone(),
+        };
+        Command::new(self, program).args(arguments)
+    }
+
+    /// How a command begins here, as the user.
+    pub fn entry(&self) -> Entry {
+        let mut entry = self.entry_as_caller();
+        entry.ids = is_root().then(|| (self.ids.0, self.ids.1, Vec::new()));
+        entry
+    }
+
+    /// How a command begins here, as whoever runs the suite.
+    pub fn entry_as_caller(&self) -> Entry {
+        let mut entry = Entry::default();
+        if self.own_etc {
+            entry.bind(&self.root.join("etc"), "/etc");
+        }
+        entry
+    }
+
+    /// Kills everything that runs here.
+    pub fn kill(&self) {
+        standin::kill_all(&self.lotus, &self.data);
+    }
+
+    /// Processes of this sandbox: those of its installation and, where the
+    /// user is its own, all of his.
+    fn running(&self) -> Vec<i32> {
+        let mut found = processes::under(&self.lotus, None);
+        if is_root() {
+            found.extend(super::server::processes_of(self.ids.0));
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        // A compressor in the background may still be at work.
+        let end = Instant::now() + Duration::from_secs(3);
+        let mut left = self.running();
+        while !left.is_empty() && Instant::now() < end && !std::thread::panicking() {
+            std::thread::sleep(Duration::from_millis(10));
+            left = self.running();
+        }
+        let described: Vec<String> = left.iter().map(|pid| super::server::describe(*pid)).collect();
+        processes::kill_and_wait(&left);
+        self.kill();
+        let _ = fs::remove_dir_all(&self.top);
+        if !left.is_empty() && !std::thread::panicking() {
+            panic!("left behind by the scenario: {described:?}");
+        }
+    }
+}
+
+/// In single quotes, as the shell reads them.
+pub fn quoted(value: &OsStr) -> Vec<u8> {
+    let mut text = b"'".to_vec();
+    for byte in value.as_bytes() {
+        match byte {
+            b'\'' => text.extend_from_slice(b"'\\''"),
+            other => text.push(*other),
+        }
+    }
+    text.push(b'\'');
+    text
+}

@@ -1,0 +1,78 @@
+//! A scenario, and what it needs of the host to be run.
+
+use super::{Target, is_root, target};
+use std::path::Path;
+
+/// What a scenario needs beside a sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing.
+    Nothing,
+    /// Root, for a second user, a mount namespace or a file system.
+    Root,
+    /// Root, and sudo.
+    Sudo,
+    /// Root, and csh.
+    Csh,
+    /// Not to be root.
+    Ordinary,
+}
+
+/// One scenario.
+#[derive(Clone, Copy)]
+pub struct Scenario {
+    /// Module and function.
+    pub path: &'static str,
+    /// The scenario.
+    pub run: fn(),
+    /// What it needs.
+    pub need: Need,
+}
+
+impl Scenario {
+    /// Its name, without the crate's.
+    pub fn name(&self) -> &'static str {
+        self.path.split_once("::").map_or(self.path, |(_, name)| name)
+    }
+
+    /// Why it cannot be run here, if so.
+    pub fn not_run(&self) -> Option<&'static str> {
+        let original = matches!(target(), Target::Original(_));
+        let compat = self.name().starts_with("compat::");
+        let installed = |program: &str| {
+            ["/usr/bin", "/bin", "/usr/sbin"]
+                .iter()
+                .any(|dir| Path::new(dir).join(program).exists())
+        };
+        if original && !compat {
+            return Some("RC_DOMINO_ORIGINAL is set, and this is true of our program only");
+        }
+        if original && !is_root() {
+            return Some("the original reads the real /etc: root and its mount namespace are needed");
+        }
+        match self.need {
+            Need::Ordinary if is_root() => Some("run the suite as an ordinary user for this one"),
+            Need::Nothing | Need::Ordinary => None,
+            _ if !is_root() => Some("needs root"),
+            Need::Sudo if !installed("sudo") => Some("sudo is not installed"),
+            Need::Csh if !installed("csh") && !installed("tcsh") => Some("csh is not installed"),
+            _ => None,
+        }
+    }
+}
+
+/// The scenarios of a module: `scenarios![name, other needs Root]`.
+macro_rules! scenarios {
+    (@need) => { $crate::support::scenario::Need::Nothing };
+    (@need $need:ident) => { $crate::support::scenario::Need::$need };
+    ($($name:ident $(needs $need:ident)?),* $(,)?) => {
+        /// Every scenario of this module.
+        pub const ALL: &[$crate::support::scenario::Scenario] = &[$(
+            $crate::support::scenario::Scenario {
+                path: concat!(module_path!(), "::", stringify!($name)),
+                run: $name,
+                need: scenarios!(@need $($need)?),
+            }
+        ),*];
+    };
+}
