@@ -7,6 +7,7 @@ use super::state::State;
 use super::tools::{Tool, ToolEnd, Work, run_streamed};
 use super::waiting::{Watch, Woken};
 use crate::error::{Error, Result};
+use crate::os::files::is_executable;
 use crate::os::signals::Signal;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -91,22 +92,24 @@ pub fn kill(work: &mut Work) -> Result<ToolEnd> {
 /// The verb `kill`: `nsd -kill` with further arguments, between its hooks.
 /// Where NSD says that it is done, nothing that has databases open may be left.
 pub fn kill_server(work: &mut Work, arguments: &[OsString]) -> Result<ToolEnd> {
+    let program = work.partition.program("nsd");
+    if !is_executable(&program) {
+        return Err(Error::Program {
+            program,
+            cause: std::io::ErrorKind::NotFound.into(),
+        });
+    }
     let programs = Programs::of(work.partition);
     hooks::run(work, Hook::PreKill, None)?;
-    closure::keep_witness(work);
-    let was_unclean = closure::unclean(work.partition).is_some();
     let state = State::of(processes::find_among(&programs, work.partition.user.uid)?);
     if state.can_stop() {
         closure::mark_unclean(work, "the server was killed");
+    } else {
+        closure::keep_witness(work);
     }
     let mut all = vec![OsString::from("-kill")];
     all.extend(arguments.iter().cloned());
-    let ended = run(work, &all);
-    if matches!(ended, Err(Error::Program { .. })) && !was_unclean {
-        // Nothing was killed.
-        closure::forget(work);
-    }
-    let ended = ended?;
+    let ended = run(work, &all)?;
     hooks::run(work, Hook::PostKill, None)?;
     if ended.success() {
         ensure_gone(work, programs)?;
