@@ -5,7 +5,8 @@ mod nsd;
 mod resources;
 mod tasks;
 
-use super::loading::{self, Needs};
+use super::identity::Needs;
+use super::loading;
 use super::{Call, with_work};
 use crate::cli::diagnosis::{DiagnosisVerb, TikaAction};
 use crate::domino::processes::{self, Programs};

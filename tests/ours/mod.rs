@@ -4,9 +4,11 @@
 use crate::support::scenario::Scenario;
 
 mod bad_input;
+mod cleanup;
 mod concurrency;
 mod configuration;
 mod console;
+mod diagnosis;
 mod exit_codes;
 mod faults;
 mod hooks;
@@ -22,9 +24,11 @@ mod stopping;
 pub fn all() -> Vec<Scenario> {
     [
         bad_input::ALL,
+        cleanup::ALL,
         concurrency::ALL,
         configuration::ALL,
         console::ALL,
+        diagnosis::ALL,
         exit_codes::ALL,
         faults::ALL,
         hooks::ALL,

@@ -1,6 +1,7 @@
 //! `nsd` and its kin, `memdump`, `kill`: run Domino's own diagnosis.
 
-use super::super::loading::{self, Needs};
+use super::super::identity::Needs;
+use super::super::loading;
 use super::super::{Call, with_work};
 use crate::domino::tools::{ToolEnd, Work};
 use crate::domino::{Partition, lock, nsd};
