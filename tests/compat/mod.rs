@@ -7,6 +7,7 @@ use crate::support::scenario::Scenario;
 
 mod archive;
 mod config;
+mod diagnosis;
 mod environment;
 mod hooks;
 mod maintenance;
@@ -21,6 +22,7 @@ pub fn all() -> Vec<Scenario> {
     [
         archive::ALL,
         config::ALL,
+        diagnosis::ALL,
         environment::ALL,
         hooks::ALL,
         maintenance::ALL,
