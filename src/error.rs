@@ -282,6 +282,17 @@ pub fn shown(text: &std::ffi::OsStr) -> String {
     safe
 }
 
+/// A message of several lines that repeats what the caller typed: without
+/// control characters, each line at most 200 characters.
+pub fn bounded(message: &str) -> String {
+    let lines: Vec<String> = message
+        .lines()
+        .take(40)
+        .map(|line| shown(std::ffi::OsStr::new(line)))
+        .collect();
+    lines.join("\n")
+}
+
 /// The name of a signal the program handles, or its number.
 pub fn signal_name(signal: u8) -> String {
     match signal {

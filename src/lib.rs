@@ -37,7 +37,7 @@ pub fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> 
             return Exit::Done;
         }
         Parsed::Misuse(text) => {
-            Ui::new(cli::Color::Auto, no_color).error(text.trim_end());
+            Ui::new(cli::Color::Auto, no_color).error(&error::bounded(text.trim_end()));
             return Exit::Usage;
         }
     };

@@ -160,15 +160,18 @@ fn interactive(
         }
     });
     // Ctrl-C, Ctrl-D and a terminal that went away all end the console.
-    while let Ok(line) = editor.readline("> ") {
-        match meaning(line.as_bytes()) {
-            Typed::Nothing => {}
-            Typed::Close => break,
-            Typed::Refused => ui.line(&format!("'{}' {REFUSED}", line.trim())),
-            Typed::Command(command) => {
-                let _ = editor.add_history_entry(line.trim());
-                if let Err(error) = send(partition, &command, ui) {
-                    ui.warn(&error.to_string());
+    'console: while let Ok(line) = editor.readline("> ") {
+        // A terminal hands a paste over as a whole: each line is a command.
+        for line in line.split(['\n', '\r']) {
+            match meaning(line.as_bytes()) {
+                Typed::Nothing => {}
+                Typed::Close => break 'console,
+                Typed::Refused => ui.line(&format!("'{}' {REFUSED}", line.trim())),
+                Typed::Command(command) => {
+                    let _ = editor.add_history_entry(line.trim());
+                    if let Err(error) = send(partition, &command, ui) {
+                        ui.warn(&error.to_string());
+                    }
                 }
             }
         }

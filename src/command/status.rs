@@ -82,6 +82,20 @@ fn word(state: &State) -> &'static str {
 
 /// Runs the verb.
 pub fn run(call: &Call, arguments: StatusArgs, ui: &mut Ui) -> Result<Exit> {
+    match answer(call, arguments, ui) {
+        // Nagios wants one line on stdout whatever happens, and knows no code
+        // above 3, "unknown".
+        Err(error) if arguments.form() == Some(Format::Nagios) => {
+            let text = error.to_string();
+            let first = text.lines().next().unwrap_or_default().replace('|', "/");
+            ui.line(&format!("DOMINO UNKNOWN - {first}"));
+            Ok(Exit::Passed(3))
+        }
+        other => other,
+    }
+}
+
+fn answer(call: &Call, arguments: StatusArgs, ui: &mut Ui) -> Result<Exit> {
     let partition = match loading::here(loading::access(call, Needs::Rights, ui)?) {
         Ok(partition) => partition,
         Err(exit) => return Ok(exit),

@@ -5,7 +5,7 @@
 
 use super::partition::Partition;
 use super::server_log::ServerLog;
-use super::tools::{Tool, Work, launch, program_failed};
+use super::tools::{Tool, Work, launch, output_to, program_failed};
 use crate::error::{Error, Result, shown};
 use crate::os::spawn::Launch;
 use std::ffi::{OsStr, OsString};
@@ -47,6 +47,10 @@ pub fn compress_in_background(work: &mut Work, file: &Path) -> Result<()> {
     let mut launch = compressor(work.partition, file)?;
     launch.new_session = true;
     launch.ignore_hangup = true;
+    // Nothing of the caller's: whoever reads this program's output to its end
+    // must not wait for the compressor.
+    let log = ServerLog::of(work.partition).open_for_append()?;
+    output_to(&mut launch, &log)?;
     let program = PathBuf::from(&launch.program);
     launch.spawn().map_err(program_failed(&program))?;
     Ok(())

@@ -11,14 +11,13 @@ pub type Environment = Vec<(OsString, OsString)>;
 
 /// Settings that hooks find in their environment under their own names,
 /// besides those derived below (contract §4).
-const HANDED_ON: [&str; 14] = [
+const HANDED_ON: [&str; 13] = [
     "DOMINO_LOG_PATH",
     "DOMINO_VIEW_REBUILD_DIR",
     "DOMINO_TEMP_DIR",
     "DOMINO_SCRIPT_DIR",
     "DOMINO_CUSTOM_COMMAND_BASEPATH",
     "DOMINO_MONITOR_FILTER_STRING",
-    "DOMINO_DEBUG_MODE",
     "DOMINO_3RD_PARTY_BIN_DIRS",
     "DOMINO_LOG_CLEAR_DAYS",
     "DOMINO_LOG_BACKUP_CLEAR_DAYS",
@@ -52,6 +51,12 @@ pub fn for_programs(partition: &Partition, server: Option<Pid>) -> Environment {
     let lotus = partition.lotus();
     let data = partition.data();
     set("LOTUS", lotus.as_os_str());
+    let debug = if settings.debug_mode.value {
+        "yes"
+    } else {
+        "no"
+    };
+    set("DOMINO_DEBUG_MODE", OsStr::new(debug));
     set("LARCH", OsStr::new("linux"));
     set("PLATFORM_NAME", OsStr::new("xLinux"));
     // Domino's own documentation: keeps its signal handling and the Java

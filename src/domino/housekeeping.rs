@@ -131,7 +131,7 @@ pub fn log_sweeps(partition: &Partition, ages: &Ages) -> Vec<Sweep> {
     let configured = |name: &str| settings.text(name).map(PathBuf::from);
     add(configured("DOMINO_LOG_PATH"), ages.logs, true, Pattern::Any);
     add(
-        configured("DOMINO_IBM_TECHNICAL_SUPPORT_DIR"),
+        Some(settings.technical_support_dir()),
         ages.logs,
         true,
         Pattern::Any,

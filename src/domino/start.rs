@@ -247,8 +247,9 @@ fn launch_forwarded(work: &Work, mut server: Launch, forwarder: &Path) -> Result
     reading.new_session = true;
     reading.ignore_hangup = true;
     reading.stdin = Stream::File(OwnedFd::from(reader).into());
-    reading.stdout = Stream::Inherit;
-    reading.stderr = Stream::Inherit;
+    // Nothing of the caller's: he may read this program's output to its end.
+    reading.stdout = Stream::Null;
+    reading.stderr = Stream::File(ServerLog::of(work.partition).open_for_append()?);
     reading.spawn().map_err(program_failed(forwarder))?;
     let errors = writer.try_clone().map_err(Error::system("copy a pipe"))?;
     server.stdout = Stream::File(OwnedFd::from(writer).into());

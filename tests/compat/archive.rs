@@ -24,20 +24,28 @@ const OLD: &str = "what the server said last time\n";
 fn archive(directory: &Path) -> PathBuf {
     wait_until("the log is compressed", || {
         let found = files(directory, "notes_", "");
-        found.len() == 1 && found[0].extension().is_some_and(|end| end == "gz") && is_whole(&found[0])
+        found.len() == 1
+            && found[0].extension().is_some_and(|end| end == "gz")
+            && is_whole(&found[0])
     });
     files(directory, "notes_", ".log.gz").remove(0)
 }
 
 fn is_whole(path: &Path) -> bool {
     let mut text = Vec::new();
-    File::open(path).is_ok_and(|file| flate2::read::GzDecoder::new(file).read_to_end(&mut text).is_ok())
+    File::open(path).is_ok_and(|file| {
+        flate2::read::GzDecoder::new(file)
+            .read_to_end(&mut text)
+            .is_ok()
+    })
 }
 
 fn unpacked(path: &Path) -> String {
     let mut text = String::new();
     let file = File::open(path).unwrap();
-    flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
+    flate2::read::GzDecoder::new(file)
+        .read_to_string(&mut text)
+        .unwrap();
     text
 }
 
@@ -58,11 +66,21 @@ fn a_start_archives_the_log() {
     sandbox.up();
     let archive = archive(&sandbox.data);
     assert_name(&archive);
-    assert!(unpacked(&archive) == old, "the archive is not what the log was");
+    assert!(
+        unpacked(&archive) == old,
+        "the archive is not what the log was"
+    );
     let console = sandbox.console();
     assert!(!console.contains(OLD), "{console}");
     let plain = archive.with_extension("");
-    assert!(console.lines().next().unwrap().contains(plain.to_str().unwrap()), "{console}");
+    assert!(
+        console
+            .lines()
+            .next()
+            .unwrap()
+            .contains(plain.to_str().unwrap()),
+        "{console}"
+    );
     sandbox.down();
 }
 
@@ -98,13 +116,19 @@ fn a_stop_archives_the_log_where_asked() {
 fn the_sites_compressor_is_used() {
     let mut sandbox = Sandbox::new();
     let program = sandbox.script("pack", "echo \"$@\" >\"$0.called\"; exec gzip -1 \"$3\"");
-    sandbox.set("COMPRESS_COMMAND", format!("{} --site -x", program.display()));
+    sandbox.set(
+        "COMPRESS_COMMAND",
+        format!("{} --site -x", program.display()),
+    );
     sandbox.file("notes.log", OLD);
     sandbox.up();
     let archive = archive(&sandbox.data);
     assert_eq!(unpacked(&archive), OLD);
     let called = fs::read_to_string(crate::support::with_suffix(&program, ".called")).unwrap();
-    assert_eq!(called.trim(), format!("--site -x {}", archive.with_extension("").display()));
+    assert_eq!(
+        called.trim(),
+        format!("--site -x {}", archive.with_extension("").display())
+    );
     sandbox.down();
 }
 
@@ -153,7 +177,10 @@ fn scripts_replace_the_clean_up() {
         ("DOMINO_CLEAR_LOGS_STARTUP", "yes"),
         ("DOMINO_LOG_BACKUP_CLEAR_DAYS", "1"),
     ]);
-    let hooks = ["DOMINO_CUSTOM_REMOVE_TEMPFILES_SCRIPT", "DOMINO_CUSTOM_LOG_CLEAR_SCRIPT"];
+    let hooks = [
+        "DOMINO_CUSTOM_REMOVE_TEMPFILES_SCRIPT",
+        "DOMINO_CUSTOM_LOG_CLEAR_SCRIPT",
+    ];
     for hook in hooks {
         sandbox.hook(hook, "");
     }
@@ -165,7 +192,13 @@ fn scripts_replace_the_clean_up() {
     }
     let mut ran = sandbox.hooks_run();
     ran.sort();
-    assert_eq!(ran, ["DOMINO_CUSTOM_LOG_CLEAR_SCRIPT", "DOMINO_CUSTOM_REMOVE_TEMPFILES_SCRIPT"]);
+    assert_eq!(
+        ran,
+        [
+            "DOMINO_CUSTOM_LOG_CLEAR_SCRIPT",
+            "DOMINO_CUSTOM_REMOVE_TEMPFILES_SCRIPT"
+        ]
+    );
     sandbox.down();
 }
 
@@ -194,7 +227,11 @@ fn old_logs_go_where_asked() {
     for (directory, name, days) in &places {
         for (old, stays) in [(days + 2, false), (days - 2, true)] {
             let file = directory.join(format!("notes_2001{old:02}_000000.log.gz"));
-            let file = if *name == "any" { directory.join(format!("{old}.txt")) } else { file };
+            let file = if *name == "any" {
+                directory.join(format!("{old}.txt"))
+            } else {
+                file
+            };
             fs::write(&file, "x").unwrap();
             sandbox.own(&file);
             age(&file, old);
@@ -203,7 +240,13 @@ fn old_logs_go_where_asked() {
     }
     sandbox.up();
     for (file, stays) in &expected {
-        assert_eq!(file.exists(), *stays, "{} with {:?}", file.display(), target());
+        assert_eq!(
+            file.exists(),
+            *stays,
+            "{} with {:?}",
+            file.display(),
+            target()
+        );
     }
     sandbox.down();
 }

@@ -13,11 +13,24 @@ fn later_files_win() {
     let mut sandbox = Sandbox::new();
     let name = |sandbox: &Sandbox| {
         let text = sandbox.run(&["status", "display"]).text();
-        text.trim().rsplit("- ").next().unwrap_or_default().to_owned()
+        text.trim()
+            .rsplit("- ")
+            .next()
+            .unwrap_or_default()
+            .to_owned()
     };
     let with = |sandbox: &Sandbox| {
-        let outcome = sandbox.command(&["status", "display"]).env("DOMINO_SERVER", "environment");
-        outcome.run().text().trim().rsplit("- ").next().unwrap_or_default().to_owned()
+        let outcome = sandbox
+            .command(&["status", "display"])
+            .env("DOMINO_SERVER", "environment");
+        outcome
+            .run()
+            .text()
+            .trim()
+            .rsplit("- ")
+            .next()
+            .unwrap_or_default()
+            .to_owned()
     };
     sandbox.file("notes.log", "");
     assert_eq!(name(&sandbox), "notes");
@@ -49,12 +62,21 @@ fn the_shell_of_the_configuration() {
         ("DOMINO_SERVER=${NOT_SET_AT_ALL:-default}", "default"),
         ("DOMINO_SERVER=\"${LOGNAME}x\"", "notesx"),
         ("A=1; DOMINO_SERVER=two", "two"),
-        ("if [ -d / ]; then DOMINO_SERVER=then; else DOMINO_SERVER=else; fi", "then"),
-        ("case \"$LOGNAME\" in notes) DOMINO_SERVER=case ;; esac", "case"),
+        (
+            "if [ -d / ]; then DOMINO_SERVER=then; else DOMINO_SERVER=else; fi",
+            "then",
+        ),
+        (
+            "case \"$LOGNAME\" in notes) DOMINO_SERVER=case ;; esac",
+            "case",
+        ),
         ("DOMINO_SERVER=$(echo substituted)", "substituted"),
         ("DOMINO_SERVER=`echo backticks`", "backticks"),
         ("DOMINO_SERVER=t\\\nwo", "two"),
-        ("DOMINO_SERVER=ok\n[ -d /nowhere ] && DOMINO_SERVER=bad", "ok"),
+        (
+            "DOMINO_SERVER=ok\n[ -d /nowhere ] && DOMINO_SERVER=bad",
+            "ok",
+        ),
     ];
     for (text, expected) in cases {
         sandbox.raw(text);
@@ -62,7 +84,11 @@ fn the_shell_of_the_configuration() {
         sandbox.file(format!("{expected}.log"), "");
         let outcome = sandbox.run(&["status", "display"]);
         let shown = outcome.text();
-        assert_eq!(shown.trim(), format!("[ OFF ] - {expected}"), "{text}\n{outcome}");
+        assert_eq!(
+            shown.trim(),
+            format!("[ OFF ] - {expected}"),
+            "{text}\n{outcome}"
+        );
     }
 }
 
@@ -78,5 +104,8 @@ fn the_version_is_a_bare_number() {
     let sandbox = Sandbox::new();
     let text = sandbox.run(&["--version"]).code(0).text();
     let mut parts = text.trim().split('.');
-    assert!(parts.clone().count() == 3 && parts.all(|part| part.parse::<u32>().is_ok()), "{text}");
+    assert!(
+        parts.clone().count() == 3 && parts.all(|part| part.parse::<u32>().is_ok()),
+        "{text}"
+    );
 }

@@ -20,7 +20,10 @@ const HANDED_ON: [(&str, &str); 17] = [
     ("DOMINO_TEMP_DIR", "/tmp"),
     ("DOMINO_SCRIPT_DIR", "/opt/scripts"),
     ("DOMINO_CUSTOM_COMMAND_BASEPATH", "/opt/commands"),
-    ("DOMINO_MONITOR_FILTER_STRING", "Opened session for|Closed # session"),
+    (
+        "DOMINO_MONITOR_FILTER_STRING",
+        "Opened session for|Closed # session",
+    ),
     ("DOMINO_3RD_PARTY_BIN_DIRS", "/opt/a /opt/b"),
     ("DOMINO_LOG_CLEAR_DAYS", "31"),
     ("DOMINO_LOG_BACKUP_CLEAR_DAYS", "32"),
@@ -39,7 +42,10 @@ fn derived(sandbox: &Sandbox) -> Vec<(&'static str, String)> {
         ("LOTUS", text(lotus.clone())),
         ("LARCH", "linux".into()),
         ("PLATFORM_NAME", "xLinux".into()),
-        ("Notes_ExecDirectory", text(lotus.join("notes/latest/linux"))),
+        (
+            "Notes_ExecDirectory",
+            text(lotus.join("notes/latest/linux")),
+        ),
         ("AMQ_NO_SIGWAIT_SIGTRAP", "1".into()),
         ("LC_ALL", String::new()),
         ("DOMINO_USER", "notes".into()),
@@ -70,7 +76,11 @@ fn the_server_gets_every_variable() {
 
 fn hooks_get_the_same() {
     let mut sandbox = Sandbox::with(&HANDED_ON);
-    let hooks = ["DOMINO_PRE_STARTUP_SCRIPT", "DOMINO_POST_STARTUP_SCRIPT", "DOMINO_PRE_SHUTDOWN_SCRIPT"];
+    let hooks = [
+        "DOMINO_PRE_STARTUP_SCRIPT",
+        "DOMINO_POST_STARTUP_SCRIPT",
+        "DOMINO_PRE_SHUTDOWN_SCRIPT",
+    ];
     for hook in hooks {
         sandbox.hook(hook, "");
     }

@@ -18,7 +18,12 @@ fn in_their_order_at_start_and_stop() {
         ("DOMINO_START_COMPACT_OPTIONS", "-C"),
         ("DOMINO_SHUTDOWN_TIMEOUT", "20"),
     ]);
-    for hook in ["PRE_STARTUP", "POST_STARTUP", "PRE_SHUTDOWN", "POST_SHUTDOWN"] {
+    for hook in [
+        "PRE_STARTUP",
+        "POST_STARTUP",
+        "PRE_SHUTDOWN",
+        "POST_SHUTDOWN",
+    ] {
         sandbox.hook(&format!("DOMINO_{hook}_SCRIPT"), "sleep 0.05");
     }
     sandbox.up();
@@ -44,7 +49,9 @@ fn in_their_order_at_start_and_stop() {
 fn before_status() {
     let mut sandbox = Sandbox::new();
     sandbox.hook("DOMINO_PRE_STATUS_SCRIPT", "");
-    sandbox.run(&["status"]).stdout_has("Domino Server is NOT running (notes)");
+    sandbox
+        .run(&["status"])
+        .stdout_has("Domino Server is NOT running (notes)");
     assert_eq!(sandbox.hooks_run(), ["DOMINO_PRE_STATUS_SCRIPT"]);
 }
 
@@ -81,7 +88,12 @@ fn right_owner_runs() {
 
 fn a_failing_hook_stops_nothing() {
     let mut sandbox = Sandbox::new();
-    for hook in ["PRE_STARTUP", "POST_STARTUP", "PRE_SHUTDOWN", "POST_SHUTDOWN"] {
+    for hook in [
+        "PRE_STARTUP",
+        "POST_STARTUP",
+        "PRE_SHUTDOWN",
+        "POST_SHUTDOWN",
+    ] {
         sandbox.hook(&format!("DOMINO_{hook}_SCRIPT"), "exit 3");
     }
     sandbox.up();

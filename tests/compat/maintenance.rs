@@ -12,7 +12,11 @@ scenarios![
 
 /// Settings, whether the one-time compact was asked for, and what is called
 /// in which order, the server's launch last.
-type Case = (&'static [(&'static str, &'static str)], bool, &'static [&'static str]);
+type Case = (
+    &'static [(&'static str, &'static str)],
+    bool,
+    &'static [&'static str],
+);
 
 const CASES: [Case; 7] = [
     (&[], false, &["server"]),
@@ -37,12 +41,20 @@ const CASES: [Case; 7] = [
             ("DOMINO_START_LOG_COMPACT_OPTIONS", "-C log.nsf"),
         ],
         false,
-        &["fixup -f -j system.ind", "compact -C", "compact -C log.nsf", "server"],
+        &[
+            "fixup -f -j system.ind",
+            "compact -C",
+            "compact -C log.nsf",
+            "server",
+        ],
     ),
     (
         &[
             ("DOMINO_COMPACT_TASK", "dbmt"),
-            ("DOMINO_START_COMPACT_OPTIONS", "-compactThreads 4 system.ind"),
+            (
+                "DOMINO_START_COMPACT_OPTIONS",
+                "-compactThreads 4 system.ind",
+            ),
         ],
         false,
         &["dbmt -compactThreads 4 system.ind", "server"],
@@ -56,7 +68,11 @@ const CASES: [Case; 7] = [
         true,
         &["compact -B names.nsf", "compact -C log.nsf", "server"],
     ),
-    (&[("DOMINO_START_COMPACT_OPTIONS", "-never")], true, &["server"]),
+    (
+        &[("DOMINO_START_COMPACT_OPTIONS", "-never")],
+        true,
+        &["server"],
+    ),
 ];
 
 fn what_runs_before_the_server() {
@@ -83,7 +99,11 @@ fn output_goes_to_the_console_log() {
     ]);
     sandbox.up();
     let console = sandbox.console();
-    let at = |text: &str| console.find(text).unwrap_or_else(|| panic!("no '{text}' in {console}"));
+    let at = |text: &str| {
+        console
+            .find(text)
+            .unwrap_or_else(|| panic!("no '{text}' in {console}"))
+    };
     assert!(at("Performed consistency check on names.nsf") < at("Compacted names.nsf"));
     assert!(at("Compacted names.nsf") < at("HCL Domino (r) Server"));
     sandbox.down();
@@ -103,7 +123,11 @@ fn log_databases_are_set_aside() {
         for (value, directory, expected) in [
             (None, None, Some(format!("data/log_backup/{}", dated()))),
             (None, Some("kept"), Some(format!("kept/{}", dated()))),
-            (Some("fixed/name.nsf"), None, Some("fixed/name.nsf".to_owned())),
+            (
+                Some("fixed/name.nsf"),
+                None,
+                Some("fixed/name.nsf".to_owned()),
+            ),
             (Some("DELETEDB"), None, None),
         ] {
             // domlog.nsf gets log.nsf's name from the original (contract §7.6).

@@ -40,7 +40,11 @@ fn the_filter_hides_lines() {
         sandbox.up();
         let mut terminal = open(&sandbox, verb);
         terminal.wait_for("HTTP Server: Started");
-        assert_eq!(!terminal.has_shown("Router: Mail Router started"), hidden, "{verb}");
+        assert_eq!(
+            !terminal.has_shown("Router: Mail Router started"),
+            hidden,
+            "{verb}"
+        );
         terminal.type_in("close\r");
         assert_eq!(terminal.code(), Some(0), "{verb}");
         sandbox.kill();

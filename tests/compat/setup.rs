@@ -60,7 +60,9 @@ fn a_template_is_filled_in() {
         .code(0);
     sandbox.wait_up();
     assert_eq!(
-        fs::read_to_string(sandbox.data.join("seen")).unwrap().trim_end(),
+        fs::read_to_string(sandbox.data.join("seen"))
+            .unwrap()
+            .trim_end(),
         r#"{"a": "mail.example", "b": "Acme & Sons", "c": "mail.example", "d": "."}"#
     );
     assert_eq!(sandbox.launch().args()[0], "-auto");
@@ -83,7 +85,10 @@ fn an_encoded_server_id_is_stored() {
     assert_eq!(fs::read(&id).unwrap(), b"\0\x01\x02id file\xff");
     let seen = fs::read_to_string(sandbox.data.join("seen")).unwrap();
     let expected = format!("\"IDFilePath\": \"{}\"", id.display());
-    assert!(seen.contains(&expected) && !seen.contains("Base64"), "{seen}");
+    assert!(
+        seen.contains(&expected) && !seen.contains("Base64"),
+        "{seen}"
+    );
     sandbox.down();
 }
 

@@ -115,14 +115,27 @@ fn sandbox_path(sandbox: &Sandbox, name: &str) -> std::path::PathBuf {
 fn the_controller_is_started_with_its_arguments() {
     let sandbox = Sandbox::with(&[("DOMINO_USE_JAVA_CONTROLLER", "yes")]);
     sandbox.run(&["start"]).code(0);
-    wait_until("the controller has started a server", || sandbox.launches().len() == 2);
+    wait_until("the controller has started a server", || {
+        sandbox.launches().len() == 2
+    });
     assert_eq!(sandbox.launches()[0].args(), ["-jc", "-c"]);
-    sandbox.run(&["status"]).stdout_has("Domino Server is running (notes)");
+    sandbox
+        .run(&["status"])
+        .stdout_has("Domino Server is running (notes)");
     sandbox.run(&["stop"]).code(0);
-    wait_until("controller and server are gone", || sandbox.processes().is_empty());
-    let asked: Vec<_> = sandbox.calls("server").iter().map(|call| call.args()).collect();
+    wait_until("controller and server are gone", || {
+        sandbox.processes().is_empty()
+    });
+    let asked: Vec<_> = sandbox
+        .calls("server")
+        .iter()
+        .map(|call| call.args())
+        .collect();
     assert!(asked.contains(&vec!["-q".to_owned()]), "{asked:?}");
-    assert!(asked.iter().any(|args| args.join(" ") == "-jc -q -y"), "{asked:?}");
+    assert!(
+        asked.iter().any(|args| args.join(" ") == "-jc -q -y"),
+        "{asked:?}"
+    );
 }
 
 fn restart_stops_and_starts() {
@@ -132,7 +145,11 @@ fn restart_stops_and_starts() {
     sandbox.run(&["restart"]).code(0);
     wait_until("a second server runs", || sandbox.launches().len() == 2);
     assert_ne!(sandbox.servers(), [first]);
-    let quits = sandbox.calls("server").iter().filter(|call| call.args() == ["-q"]).count();
+    let quits = sandbox
+        .calls("server")
+        .iter()
+        .filter(|call| call.args() == ["-q"])
+        .count();
     assert_eq!(quits, 1);
     sandbox.wait_up();
     sandbox.down();
@@ -146,7 +163,12 @@ fn standard_output_instead_of_a_log() {
     wait_until("start has ended", || !running.is_running());
     wait_until("its tasks run", || sandbox.calls("http").len() == 1);
     assert!(!sandbox.log().exists());
-    sandbox.run(&["status"]).stdout_has("Domino Server is running (notes)");
+    sandbox
+        .run(&["status"])
+        .stdout_has("Domino Server is running (notes)");
     sandbox.kill();
-    running.outcome().stdout_has("HCL Domino (r) Server").stdout_has("LOTUS=");
+    running
+        .outcome()
+        .stdout_has("HCL Domino (r) Server")
+        .stdout_has("LOTUS=");
 }

@@ -23,13 +23,20 @@ fn the_server_is_told_to_quit() {
     sandbox.down();
     assert!(sandbox.processes().is_empty());
     assert!(sandbox.calls("nsd").is_empty());
-    let quits: Vec<_> = sandbox.calls("server").into_iter().filter(|call| call.args() == ["-q"]).collect();
+    let quits: Vec<_> = sandbox
+        .calls("server")
+        .into_iter()
+        .filter(|call| call.args() == ["-q"])
+        .collect();
     assert_eq!(quits.len(), 1);
     assert_eq!(quits[0].cwd, sandbox.data.as_os_str());
     assert_eq!(quits[0].fds[&1], sandbox.log().as_os_str());
     assert!(sandbox.console().contains("Server shutdown complete"));
     assert!(!sandbox.data.join("domino.pid").exists());
-    assert_eq!(crate::standin::check_pages(&sandbox.data.join("pages.nsf")), Ok(64));
+    assert_eq!(
+        crate::standin::check_pages(&sandbox.data.join("pages.nsf")),
+        Ok(64)
+    );
     assert_eq!(crate::standin::ipc_left(&sandbox.data), 0);
 }
 
@@ -84,7 +91,10 @@ fn forced(sandbox: &mut Sandbox) -> Vec<String> {
     assert!(outcome.took.as_millis() >= 2_000, "{outcome}");
     assert!(sandbox.processes().is_empty());
     let events = sandbox.events();
-    let quit = events.iter().position(|event| event == "server -q").unwrap();
+    let quit = events
+        .iter()
+        .position(|event| event == "server -q")
+        .unwrap();
     events[quit..].to_vec()
 }
 
@@ -93,7 +103,12 @@ fn a_server_that_stays_is_killed() {
     let events = forced(&mut sandbox);
     assert_eq!(
         events,
-        ["server -q", "DOMINO_PRE_KILL_SCRIPT", "nsd -kill", "DOMINO_POST_KILL_SCRIPT"]
+        [
+            "server -q",
+            "DOMINO_PRE_KILL_SCRIPT",
+            "nsd -kill",
+            "DOMINO_POST_KILL_SCRIPT"
+        ]
     );
     assert_eq!(sandbox.calls("nsd")[0].cwd, sandbox.data.as_os_str());
 }
@@ -103,7 +118,13 @@ fn nsd_before_the_kill() {
     let events = forced(&mut sandbox);
     assert_eq!(
         events,
-        ["server -q", "nsd", "DOMINO_PRE_KILL_SCRIPT", "nsd -kill", "DOMINO_POST_KILL_SCRIPT"]
+        [
+            "server -q",
+            "nsd",
+            "DOMINO_PRE_KILL_SCRIPT",
+            "nsd -kill",
+            "DOMINO_POST_KILL_SCRIPT"
+        ]
     );
 }
 
@@ -111,7 +132,11 @@ fn nsd_in_the_posix_locale() {
     for (value, lang) in [("yes", "POSIX"), ("no", "C.UTF-8")] {
         let mut sandbox = Sandbox::with(&[("NSD_SET_POSIX_LC", value)]);
         forced(&mut sandbox);
-        assert_eq!(sandbox.calls("nsd")[0].var("LANG").as_deref(), Some(lang), "{value}");
+        assert_eq!(
+            sandbox.calls("nsd")[0].var("LANG").as_deref(),
+            Some(lang),
+            "{value}"
+        );
     }
 }
 
@@ -137,7 +162,10 @@ fn tika_is_ended_after_its_seconds() {
     wait_until("Tika runs", || sandbox.calls("java").len() == 1);
     let outcome = sandbox.down();
     assert!(sandbox.processes().is_empty());
-    assert!((900..8_000).contains(&outcome.took.as_millis()), "{outcome}");
+    assert!(
+        (900..8_000).contains(&outcome.took.as_millis()),
+        "{outcome}"
+    );
     assert!(sandbox.calls("nsd").is_empty());
 }
 
@@ -150,6 +178,9 @@ fn a_crash_is_told() {
         let text = fs::read_to_string(sandbox.data.join(file)).unwrap();
         assert!(outcome.said(text.trim()), "{file}: {text}\n{outcome}");
     }
-    assert!(outcome.text().to_lowercase().contains("crash") || outcome.said("crash"), "{outcome}");
+    assert!(
+        outcome.text().to_lowercase().contains("crash") || outcome.said("crash"),
+        "{outcome}"
+    );
     assert!(sandbox.processes().is_empty());
 }

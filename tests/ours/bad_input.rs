@@ -47,14 +47,28 @@ const ALL_VERBS: [&str; 4] = ["start", "stop", "restart", "status"];
 
 fn configurations() {
     for (line, said) in [
-        ("DOMINO_SHUTDOWN_TIMEOUT=abc", &["rc_domino_config:7:", "DOMINO_SHUTDOWN_TIMEOUT", "abc", "seconds"][..]),
-        ("DOMINO_SHUTDOWN_TIMEOUT=-5", &["rc_domino_config:7:", "-5"]),
-        ("DOMINO_LOG_CLEAR_DAYS=many", &["rc_domino_config:7:", "days"]),
-        ("DOMINO_UMASK=9", &["rc_domino_config:7:", "octal"]),
-        ("DOMINO_REMOTE_SETUP_PORT=70000", &["rc_domino_config:7:", "port"]),
-        ("DOMINO_SERVER=\"open", &["rc_domino_config:7:"]),
+        (
+            "DOMINO_SHUTDOWN_TIMEOUT=abc",
+            &[
+                "rc_domino_config:8:",
+                "DOMINO_SHUTDOWN_TIMEOUT",
+                "abc",
+                "seconds",
+            ][..],
+        ),
+        ("DOMINO_SHUTDOWN_TIMEOUT=-5", &["rc_domino_config:8:", "-5"]),
+        (
+            "DOMINO_LOG_CLEAR_DAYS=many",
+            &["rc_domino_config:8:", "days"],
+        ),
+        ("DOMINO_UMASK=9", &["rc_domino_config:8:", "octal"]),
+        (
+            "DOMINO_REMOTE_SETUP_PORT=70000",
+            &["rc_domino_config:8:", "port"],
+        ),
+        ("DOMINO_SERVER=\"open", &["rc_domino_config:8:"]),
         ("if true; then", &["rc_domino_config:"]),
-        ("DOMINO_SERVER=a\r", &["rc_domino_config:7:", "CR"]),
+        ("DOMINO_SERVER=a\r", &["rc_domino_config:8:", "CR"]),
     ] {
         let mut sandbox = Sandbox::new();
         sandbox.raw(line);
@@ -67,7 +81,12 @@ fn no_configuration() {
     sandbox.forget("DOMINO_CONFIGURED");
     refused(&sandbox, &ALL_VERBS, 6, &["DOMINO_CONFIGURED"]);
     fs::remove_file(sandbox.root.join("etc/sysconfig/rc_domino_config")).unwrap();
-    refused(&sandbox, &ALL_VERBS, 6, &["DOMINO_CONFIGURED", "rc_domino_config"]);
+    refused(
+        &sandbox,
+        &ALL_VERBS,
+        6,
+        &["DOMINO_CONFIGURED", "rc_domino_config"],
+    );
     // No directory for it either.
     fs::remove_dir(sandbox.root.join("etc/sysconfig")).unwrap();
     refused(&sandbox, &ALL_VERBS, 6, &["DOMINO_CONFIGURED"]);
@@ -103,7 +122,12 @@ fn no_domino_where_lotus_says() {
     let mut sandbox = Sandbox::new();
     let server = sandbox.lotus.join("bin/server");
     fs::remove_file(&server).unwrap();
-    refused(&sandbox, &verbs, 5, &[sandbox.lotus.to_str().unwrap(), "LOTUS"]);
+    refused(
+        &sandbox,
+        &verbs,
+        5,
+        &[sandbox.lotus.to_str().unwrap(), "LOTUS"],
+    );
     fs::write(&server, "not executable").unwrap();
     refused(&sandbox, &verbs, 5, &[sandbox.lotus.to_str().unwrap()]);
     sandbox.set("LOTUS", "/nowhere/domino");
@@ -118,14 +142,24 @@ fn data_directories() {
     for path in ["/nowhere/notesdata", file.to_str().unwrap()] {
         sandbox.set("DOMINO_DATA_PATH", path);
         sandbox.set("DOMINO_PID_FILE", format!("{path}/domino.pid"));
-        refused(&sandbox, &["start", "stop", "restart"], 6, &[path, "DOMINO_DATA_PATH"]);
+        refused(
+            &sandbox,
+            &["start", "stop", "restart"],
+            6,
+            &[path, "DOMINO_DATA_PATH"],
+        );
     }
 }
 
 fn an_unwritable_data_directory() {
     let sandbox = Sandbox::new();
     fs::set_permissions(&sandbox.data, fs::Permissions::from_mode(0o555)).unwrap();
-    refused(&sandbox, &["start", "restart"], 6, &[sandbox.data.to_str().unwrap(), "cannot write"]);
+    refused(
+        &sandbox,
+        &["start", "restart"],
+        6,
+        &[sandbox.data.to_str().unwrap(), "cannot write"],
+    );
     fs::set_permissions(&sandbox.data, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
@@ -150,7 +184,9 @@ fn notes_ini_of_any_bytes() {
     let sandbox = Sandbox::new();
     let ini = sandbox.data.join("notes.ini");
     let mut text = fs::read(&ini).unwrap();
-    text.extend_from_slice(b"Title=\xc4rger \xff\xfe\nno equals sign\n=\nDuplicate=1\nDuplicate=2\n\0=\0\r\n");
+    text.extend_from_slice(
+        b"Title=\xc4rger \xff\xfe\nno equals sign\n=\nDuplicate=1\nDuplicate=2\n\0=\0\r\n",
+    );
     text.extend_from_slice(&[b"Long=".as_slice(), &[b'x'; 70_000], b"\n"].concat());
     sandbox.file("notes.ini", &text);
     sandbox.up();

@@ -13,8 +13,13 @@ scenarios![
 
 fn fifty_starts_start_one_server() {
     let sandbox = Sandbox::new();
-    let starts: Vec<_> = (0..50).map(|_| sandbox.command(&["start"]).spawn()).collect();
-    let outcomes: Vec<_> = starts.into_iter().map(|start| start.outcome().code(0)).collect();
+    let starts: Vec<_> = (0..50)
+        .map(|_| sandbox.command(&["start"]).spawn())
+        .collect();
+    let outcomes: Vec<_> = starts
+        .into_iter()
+        .map(|start| start.outcome().code(0))
+        .collect();
     let started = outcomes.iter().filter(|outcome| !outcome.said("already"));
     assert_eq!(started.count(), 1);
     sandbox.wait_up();
@@ -39,7 +44,9 @@ fn starts_and_stops_interleaved() {
     // Whatever came last: never two, and the state is told rightly.
     let servers = sandbox.servers();
     assert!(servers.len() <= 1, "{servers:?}");
-    sandbox.run(&["status"]).code(if servers.is_empty() { 3 } else { 0 });
+    sandbox
+        .run(&["status"])
+        .code(if servers.is_empty() { 3 } else { 0 });
     sandbox.run(&["stop"]).code(0);
     assert!(sandbox.processes().is_empty());
     assert_eq!(crate::standin::ipc_left(&sandbox.data), 0);
@@ -53,7 +60,10 @@ fn a_stop_waits_for_a_start_and_names_it() {
     let stop = sandbox.run(&["stop"]).code(0);
     assert!(stop.took.as_millis() >= 500, "{stop}");
     let pid = start.pid().to_string();
-    let stop = stop.stdout_has("Waiting for").stdout_has("start").stdout_has(&pid);
+    let stop = stop
+        .stdout_has("Waiting for")
+        .stdout_has("start")
+        .stdout_has(&pid);
     drop(stop);
     start.outcome().code(0);
     assert_eq!(sandbox.launches().len(), 1);
@@ -69,8 +79,14 @@ fn the_lock_times_out_with_153() {
     let start = sandbox.command(&["start"]).spawn();
     wait_until("compact runs", || sandbox.calls("compact").len() == 1);
     for verb in ["stop", "start", "restart"] {
-        let outcome = sandbox.run(&[verb]).code(153).stderr_has("DOMINO_LOCK_TIMEOUT");
-        assert!((900..4_000).contains(&outcome.took.as_millis()), "{outcome}");
+        let outcome = sandbox
+            .run(&[verb])
+            .code(153)
+            .stderr_has("DOMINO_LOCK_TIMEOUT");
+        assert!(
+            (900..4_000).contains(&outcome.took.as_millis()),
+            "{outcome}"
+        );
     }
     start.outcome().code(0);
     sandbox.wait_up();

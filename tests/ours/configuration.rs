@@ -26,7 +26,9 @@ fn unknown_names_are_warned_of_once() {
     let text = String::from_utf8_lossy(&outcome.stderr).into_owned();
     assert_eq!(text.matches("DOMINO_SHUTDOWN_TIMOUT").count(), 1, "{text}");
     assert!(!text.contains("MY_OWN"), "{text}");
-    outcome.stderr_has("rc_domino_config:8:").stderr_has("DOMINO_SHUTDOWN_TIMEOUT");
+    outcome
+        .stderr_has("rc_domino_config:8:")
+        .stderr_has("DOMINO_SHUTDOWN_TIMEOUT");
 }
 
 /// Names that v4.1.5 itself dropped; configurations of older sites have them.
@@ -50,7 +52,10 @@ fn what_bash_must_read_has_a_time_limit() {
 fn bash_sees_no_secrets_of_ours() {
     let mut sandbox = Sandbox::new();
     sandbox.raw("DOMINO_SERVER=$(echo $0 $# ${BASH_ENV:-none} >&2; echo named)");
-    let outcome = sandbox.command(&["status", "display"]).env("BASH_ENV", "/nowhere/at/all").run();
+    let outcome = sandbox
+        .command(&["status", "display"])
+        .env("BASH_ENV", "/nowhere/at/all")
+        .run();
     assert_eq!(outcome.code(3).text(), "[ OFF ] - named\n");
 }
 
@@ -70,7 +75,11 @@ fn names_of_the_program() {
             command = command.env("DOMINO_USER", user);
         }
         let outcome = command.run().code(3);
-        assert_eq!(outcome.text(), format!("[ OFF ] - {expected}\n"), "{name} {options:?} {user}");
+        assert_eq!(
+            outcome.text(),
+            format!("[ OFF ] - {expected}\n"),
+            "{name} {options:?} {user}"
+        );
     };
     let link = crate::support::run_directory::program("rc_domino_mail");
     if !link.exists() {
@@ -92,11 +101,22 @@ fn names_of_the_program() {
 fn another_users_server_needs_sudo_or_root() {
     let sandbox = Sandbox::new();
     let passwd = sandbox.root.join("etc/passwd");
-    fs::write(&passwd, "notes:x:4242:4242::/:/bin/sh\nroot:x:0:0::/:/bin/sh\n").unwrap();
+    fs::write(
+        &passwd,
+        "notes:x:4242:4242::/:/bin/sh\nroot:x:0:0::/:/bin/sh\n",
+    )
+    .unwrap();
     let before = Tree::of(&sandbox.base);
     for verb in ["start", "stop", "status"] {
-        let outcome = sandbox.command(&[verb]).called("rc_domino").env("PATH", "/nowhere").run();
-        outcome.code(4).stderr_has("notes").stderr_has("sudo rc_domino");
+        let outcome = sandbox
+            .command(&[verb])
+            .called("rc_domino")
+            .env("PATH", "/nowhere")
+            .run();
+        outcome
+            .code(4)
+            .stderr_has("notes")
+            .stderr_has("sudo rc_domino");
     }
     let outcome = sandbox.command(&["--user", "root", "status"]).run();
     outcome.code(6).stderr_has("root");
@@ -118,7 +138,9 @@ fn the_environment_alone_configures() {
     };
     run("start").code(0);
     sandbox.wait_up();
-    run("status").code(0).stdout_has("Domino Server is running (notes)");
+    run("status")
+        .code(0)
+        .stdout_has("Domino Server is running (notes)");
     run("stop").code(0);
 }
 
@@ -127,16 +149,34 @@ fn no_systemd_no_unit_verbs() {
     let systemctl = sandbox.directory("bin").join("systemctl");
     {
         let _guard = executables();
-        fs::write(&systemctl, "#!/bin/sh\ntouch \"$HOME/systemctl was called\"\n").unwrap();
+        fs::write(
+            &systemctl,
+            "#!/bin/sh\ntouch \"$HOME/systemctl was called\"\n",
+        )
+        .unwrap();
         fs::set_permissions(&systemctl, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let path = format!("{}:/usr/bin:/bin", sandbox.base.join("bin").display());
     for arguments in [&["statusd"][..], &["systemlog"], &["service", "on"]] {
-        let outcome = sandbox.command(arguments).called("rc_domino").env("PATH", &path).run();
+        let outcome = sandbox
+            .command(arguments)
+            .called("rc_domino")
+            .env("PATH", &path)
+            .run();
         outcome.code(5).stderr_has("systemd");
     }
-    sandbox.command(&["start"]).called("rc_domino").env("PATH", &path).run().code(0);
+    sandbox
+        .command(&["start"])
+        .called("rc_domino")
+        .env("PATH", &path)
+        .run()
+        .code(0);
     sandbox.wait_up();
-    sandbox.command(&["stop"]).called("rc_domino").env("PATH", &path).run().code(0);
+    sandbox
+        .command(&["stop"])
+        .called("rc_domino")
+        .env("PATH", &path)
+        .run()
+        .code(0);
     assert!(!sandbox.home.join("systemctl was called").exists());
 }

@@ -21,15 +21,26 @@ scenarios![
 fn commands_from_standard_input() {
     let sandbox = Sandbox::new();
     sandbox.up();
-    let outcome = sandbox.command(&["monitor"]).input("show tasks\nshow server").run().code(0);
-    outcome.stdout_has("> show tasks").stdout_has("Idle, process").stdout_has("Server directory:");
+    let outcome = sandbox
+        .command(&["monitor"])
+        .input("show tasks\nshow server")
+        .run()
+        .code(0);
+    outcome
+        .stdout_has("> show tasks")
+        .stdout_has("Idle, process")
+        .stdout_has("Server directory:");
     sandbox.down();
 }
 
 fn quit_in_lower_case_is_refused() {
     let sandbox = Sandbox::new();
     sandbox.up();
-    let outcome = sandbox.command(&["console"]).input("quit\nexit\nq\ne\n quit \n").run().code(0);
+    let outcome = sandbox
+        .command(&["console"])
+        .input("quit\nexit\nq\ne\n quit \n")
+        .run()
+        .code(0);
     assert!(outcome.said("QUIT"), "{outcome}");
     assert_eq!(sandbox.servers().len(), 1);
     assert_eq!(sandbox.calls("server").len(), 1, "nothing was sent");
@@ -39,22 +50,37 @@ fn quit_in_lower_case_is_refused() {
 fn quit_in_capitals_stops() {
     let sandbox = Sandbox::new();
     sandbox.up();
-    sandbox.command(&["console"]).input("QUIT\n").run().code(0).stdout_has("Server shutdown requested");
+    sandbox
+        .command(&["console"])
+        .input("QUIT\n")
+        .run()
+        .code(0)
+        .stdout_has("Server shutdown requested");
     wait_until("the server is gone", || sandbox.processes().is_empty());
 }
 
 fn without_a_server_it_is_7() {
     let sandbox = Sandbox::new();
     sandbox.file("notes.log", "the last words\n");
-    let outcome = sandbox.command(&["monitor"]).input("show tasks\n").run().code(7);
-    outcome.stdout_has("the last words").stderr_has("not running");
+    let outcome = sandbox
+        .command(&["monitor"])
+        .input("show tasks\n")
+        .run()
+        .code(7);
+    outcome
+        .stdout_has("the last words")
+        .stderr_has("not running");
     assert!(sandbox.calls("").is_empty());
 }
 
 fn the_input_file_where_server_c_is_off() {
     let sandbox = Sandbox::with(&[("DOMINO_CONSOLE_SERVERC", "no")]);
     sandbox.up();
-    let outcome = sandbox.command(&["monitor"]).input("show tasks\n").run().code(0);
+    let outcome = sandbox
+        .command(&["monitor"])
+        .input("show tasks\n")
+        .run()
+        .code(0);
     outcome.stdout_has("Idle, process");
     assert_eq!(sandbox.calls("server").len(), 1);
     let input = std::fs::read_to_string(sandbox.data.join("notes.input")).unwrap();
@@ -69,6 +95,7 @@ fn a_replaced_log_is_followed() {
     std::thread::sleep(std::time::Duration::from_millis(600));
     // Emptied, as an archive of a running server's log does.
     std::fs::File::create(sandbox.log()).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(600));
     sandbox.file("notes.log", "after\n");
     std::thread::sleep(std::time::Duration::from_millis(600));
     // Replaced, as a start does.
@@ -76,7 +103,10 @@ fn a_replaced_log_is_followed() {
     sandbox.file("notes.log", "replaced\n");
     std::thread::sleep(std::time::Duration::from_millis(600));
     let outcome = running.outcome().code(0);
-    outcome.stdout_has("first\n").stdout_has("after\n").stdout_has("replaced\n");
+    outcome
+        .stdout_has("first\n")
+        .stdout_has("after\n")
+        .stdout_has("replaced\n");
 }
 
 fn close_ends_it() {
@@ -84,7 +114,12 @@ fn close_ends_it() {
         let sandbox = Sandbox::new();
         sandbox.up();
         let input = format!("{word}\nshow tasks\n");
-        let outcome = sandbox.command(&["monitor"]).input(&input).open_input().run().code(0);
+        let outcome = sandbox
+            .command(&["monitor"])
+            .input(&input)
+            .open_input()
+            .run()
+            .code(0);
         assert!(!outcome.said("Idle, process"), "{outcome}");
         assert_eq!(sandbox.servers().len(), 1);
         sandbox.down();
@@ -125,11 +160,19 @@ fn end_of_input_ends_it() {
 
 fn start_live_and_stop_live() {
     let sandbox = Sandbox::new();
-    let outcome = sandbox.command(&["start", "live"]).input("show tasks\n").run().code(0);
-    outcome.stdout_has("started").stdout_has("HCL Domino (r) Server");
+    let outcome = sandbox
+        .command(&["start", "live"])
+        .input("show tasks\n")
+        .run()
+        .code(0);
+    outcome
+        .stdout_has("started")
+        .stdout_has("HCL Domino (r) Server");
     sandbox.wait_up();
     let outcome = sandbox.run(&["stop", "live"]).code(0);
-    outcome.stdout_has("Server shutdown complete").stdout_has("stopped");
+    outcome
+        .stdout_has("Server shutdown complete")
+        .stdout_has("stopped");
     assert!(sandbox.processes().is_empty());
 }
 

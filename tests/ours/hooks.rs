@@ -15,7 +15,10 @@ scenarios![
 
 fn output_is_shown_and_kept() {
     let mut sandbox = Sandbox::new();
-    sandbox.hook("DOMINO_PRE_STARTUP_SCRIPT", "echo to stdout; echo to stderr >&2; printf 'no end'");
+    sandbox.hook(
+        "DOMINO_PRE_STARTUP_SCRIPT",
+        "echo to stdout; echo to stderr >&2; printf 'no end'",
+    );
     let outcome = sandbox.up();
     for text in ["to stdout", "to stderr", "no end"] {
         assert!(outcome.said(text), "{text}\n{outcome}");
@@ -34,10 +37,18 @@ fn failure_is_said() {
 
 fn a_hanging_hook_is_ended() {
     let mut sandbox = Sandbox::with(&[("DOMINO_HOOK_TIMEOUT", "1")]);
-    let hook = sandbox.hook("DOMINO_PRE_STARTUP_SCRIPT", "echo waiting; sleep 300 & sleep 300");
+    let hook = sandbox.hook(
+        "DOMINO_PRE_STARTUP_SCRIPT",
+        "echo waiting; sleep 300 & sleep 300",
+    );
     let outcome = sandbox.up();
-    assert!((1_000..8_000).contains(&outcome.took.as_millis()), "{outcome}");
-    outcome.stderr_has(hook.to_str().unwrap()).stderr_has("DOMINO_HOOK_TIMEOUT");
+    assert!(
+        (1_000..8_000).contains(&outcome.took.as_millis()),
+        "{outcome}"
+    );
+    outcome
+        .stderr_has(hook.to_str().unwrap())
+        .stderr_has("DOMINO_HOOK_TIMEOUT");
     sandbox.down();
 }
 
@@ -60,7 +71,10 @@ fn a_hook_that_leaves_a_process_behind() {
 fn a_hook_with_arguments() {
     let mut sandbox = Sandbox::new();
     let hook = sandbox.script("with_args", "for word; do echo \"[$word]\"; done");
-    sandbox.set("DOMINO_PRE_STARTUP_SCRIPT", format!("{} one 'two words'", hook.display()));
+    sandbox.set(
+        "DOMINO_PRE_STARTUP_SCRIPT",
+        format!("{} one 'two words'", hook.display()),
+    );
     sandbox.up().says("[one]").says("[two words]");
     sandbox.down();
 }
@@ -71,5 +85,7 @@ fn a_hook_may_call_us() {
     sandbox.hook("DOMINO_POST_STARTUP_SCRIPT", "rc_domino_script status");
     sandbox.hook("DOMINO_POST_SHUTDOWN_SCRIPT", "rc_domino_script status");
     sandbox.up().stdout_has("Domino Server is running (notes)");
-    sandbox.down().stdout_has("Domino Server is NOT running (notes)");
+    sandbox
+        .down()
+        .stdout_has("Domino Server is NOT running (notes)");
 }

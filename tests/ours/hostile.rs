@@ -32,12 +32,29 @@ fn verbs_of_any_bytes() {
     for word in HOSTILE.iter().copied().chain([&long[..]]) {
         let outcome = sandbox.command(&[]).arg(OsStr::from_bytes(word)).run();
         assert_eq!(outcome.code, 2, "{outcome}");
-        assert!(outcome.stderr.len() < 4_000, "{} bytes of complaint", outcome.stderr.len());
-        assert!(!outcome.stderr.contains(&0x1b), "control characters pass\n{outcome}");
-        let outcome = sandbox.command(&["status"]).arg(OsStr::from_bytes(word)).run();
+        assert!(
+            outcome.stderr.len() < 4_000,
+            "{} bytes of complaint",
+            outcome.stderr.len()
+        );
+        assert!(
+            !outcome.stderr.contains(&0x1b),
+            "control characters pass\n{outcome}"
+        );
+        let outcome = sandbox
+            .command(&["status"])
+            .arg(OsStr::from_bytes(word))
+            .run();
         assert_eq!(outcome.code, 2, "{outcome}");
-        assert!(outcome.stderr.len() < 4_000, "{} bytes of complaint", outcome.stderr.len());
-        assert!(!outcome.stderr.contains(&0x1b), "control characters pass\n{outcome}");
+        assert!(
+            outcome.stderr.len() < 4_000,
+            "{} bytes of complaint",
+            outcome.stderr.len()
+        );
+        assert!(
+            !outcome.stderr.contains(&0x1b),
+            "control characters pass\n{outcome}"
+        );
     }
     before.unchanged(&sandbox.base, "an unknown verb");
 }
@@ -46,8 +63,16 @@ fn console_commands_of_any_bytes() {
     let sandbox = Sandbox::new();
     sandbox.up();
     let long = format!("show {}", "y".repeat(100_000));
-    let commands = ["x'; touch owned; '", "$(touch owned) `id`", "\"*\" \\ $HOME", &long];
-    let input: String = commands.iter().map(|command| format!("{command}\n")).collect();
+    let commands = [
+        "x'; touch owned; '",
+        "$(touch owned) `id`",
+        "\"*\" \\ $HOME",
+        &long,
+    ];
+    let input: String = commands
+        .iter()
+        .map(|command| format!("{command}\n"))
+        .collect();
     sandbox.command(&["monitor"]).input(&input).run().code(0);
     let sent: Vec<String> = sandbox
         .calls("server")
@@ -55,7 +80,11 @@ fn console_commands_of_any_bytes() {
         .filter(|call| call.args().first().is_some_and(|word| word == "-c"))
         .map(|call| call.args()[1].clone())
         .collect();
-    assert!(sent == commands, "{:?}", sent.iter().map(String::len).collect::<Vec<_>>());
+    assert!(
+        sent == commands,
+        "{:?}",
+        sent.iter().map(String::len).collect::<Vec<_>>()
+    );
     assert!(!sandbox.data.join("owned").exists() && !sandbox.base.join("owned").exists());
     sandbox.down();
 }
@@ -68,7 +97,10 @@ fn names_of_servers() {
         assert_eq!(shown, format!("[ OFF ] - {name}\n"));
         sandbox.run(&["start"]).code(0);
         let call = sandbox.launch();
-        assert_eq!(call.fds[&1], sandbox.data.join(format!("{name}.log")).as_os_str());
+        assert_eq!(
+            call.fds[&1],
+            sandbox.data.join(format!("{name}.log")).as_os_str()
+        );
         let json = sandbox.run(&["status", "--json"]).code(0).text();
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(json["server"], name);
@@ -85,5 +117,9 @@ fn a_closed_output_changes_nothing() {
     sandbox.command(&["status"]).closed_output().run().code(0);
     sandbox.command(&["stop"]).closed_output().run().code(0);
     assert!(sandbox.processes().is_empty());
-    sandbox.command(&["frobnicate"]).closed_output().run().code(2);
+    sandbox
+        .command(&["frobnicate"])
+        .closed_output()
+        .run()
+        .code(2);
 }

@@ -18,7 +18,9 @@ fn any_directory_name() {
         b"server",
         b"-q --force",
     ] {
-        let mut sandbox = Sandbox::builder().directory(OsStr::from_bytes(name)).build();
+        let mut sandbox = Sandbox::builder()
+            .directory(OsStr::from_bytes(name))
+            .build();
         let shown = String::from_utf8_lossy(name).into_owned();
         let archives = sandbox.base.join("log archives.d");
         sandbox.set("DOMINO_LOG_BACKUP_DIR", &archives);
@@ -30,10 +32,15 @@ fn any_directory_name() {
         let call = sandbox.launch();
         assert_eq!(call.cwd, sandbox.data.as_os_str(), "{shown}");
         assert_eq!(call.fds[&1], sandbox.log().as_os_str(), "{shown}");
-        assert_eq!(call.env[OsStr::new("DOMINO_DATA_PATH")], sandbox.data.as_os_str());
+        assert_eq!(
+            call.env[OsStr::new("DOMINO_DATA_PATH")],
+            sandbox.data.as_os_str()
+        );
         assert!(sandbox.data.join("hook ran").exists(), "{shown}");
         assert_eq!(sandbox.calls("compact").len(), 1, "{shown}");
-        wait_until("the archive is there", || files(&archives, "notes_", ".log.gz").len() == 1);
+        wait_until("the archive is there", || {
+            files(&archives, "notes_", ".log.gz").len() == 1
+        });
         sandbox.run(&["status"]).code(0);
         sandbox.run(&["status", "--json"]).code(0);
         sandbox.down();

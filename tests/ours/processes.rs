@@ -66,11 +66,8 @@ fn a_second_installation_is_not_ours() {
     sandbox.up();
     let other = sandbox.base.join("lotus2");
     let data = sandbox.directory("data2");
-    let mut layout = crate::standin::Layout::new(
-        crate::support::run_directory::standin(),
-        &other,
-        &data,
-    );
+    let mut layout =
+        crate::standin::Layout::new(crate::support::run_directory::standin(), &other, &data);
     layout.owner = crate::support::is_root().then_some(sandbox.ids);
     {
         let _guard = crate::support::executables();

@@ -19,7 +19,10 @@ fn by_the_consoles_text() {
     sandbox.mode("start_delay=1.5\n");
     // What an earlier server said does not count.
     sandbox.file("notes.log", format!("{UP}\nDatabase Server started\n"));
-    let outcome = sandbox.run(&["start", "--wait=20"]).code(0).stdout_has("ready");
+    let outcome = sandbox
+        .run(&["start", "--wait=20"])
+        .code(0)
+        .stdout_has("ready");
     assert!(outcome.took.as_millis() >= 1_400, "{outcome}");
     assert!(sandbox.console().contains(UP));
     sandbox.down();
@@ -28,7 +31,11 @@ fn by_the_consoles_text() {
 /// Where resource files are missing the console prints codes; only the port
 /// tells. The server's start-up script turns the texts into numbers here.
 fn by_the_port_alone() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let sandbox = Sandbox::builder()
         .port(port)
         .ini(format!("TCPIP_TcpIpAddress=0,127.0.0.1:{port}"))
@@ -56,8 +63,14 @@ fn by_the_port_alone() {
 fn not_in_time() {
     let sandbox = Sandbox::new();
     sandbox.mode("start_delay=30\n");
-    let outcome = sandbox.run(&["start", "--wait=1"]).code(1).stderr_has("not ready");
-    assert!((900..5_000).contains(&outcome.took.as_millis()), "{outcome}");
+    let outcome = sandbox
+        .run(&["start", "--wait=1"])
+        .code(1)
+        .stderr_has("not ready");
+    assert!(
+        (900..5_000).contains(&outcome.took.as_millis()),
+        "{outcome}"
+    );
     // It goes on starting.
     sandbox.run(&["status"]).code(0);
     sandbox.kill();

@@ -86,13 +86,18 @@ fn while_stopping() {
         sandbox.mode("shutdown_delay=1.5\nwrite_pages=16\n");
         sandbox.up();
         let stop = sandbox.command(&["stop"]).spawn();
-        wait_until("the server stops", || sandbox.console().contains("Server shutdown requested"));
+        wait_until("the server stops", || {
+            sandbox.console().contains("Server shutdown requested")
+        });
         interrupted(stop, signal);
         // Asked again, it waits for the shutdown that goes on.
         let outcome = sandbox.run(&["stop"]).code(0);
         assert!(sandbox.processes().is_empty(), "{outcome}");
         assert!(sandbox.calls("nsd").is_empty());
-        assert_eq!(crate::standin::check_pages(&sandbox.data.join("pages.nsf")), Ok(16));
+        assert_eq!(
+            crate::standin::check_pages(&sandbox.data.join("pages.nsf")),
+            Ok(16)
+        );
     }
 }
 
@@ -115,7 +120,9 @@ fn before_a_forced_kill() {
     sandbox.mode("ignore_quit=1\n");
     sandbox.up();
     let stop = sandbox.command(&["stop"]).spawn();
-    wait_until("the server was asked", || sandbox.calls("server").len() == 2);
+    wait_until("the server was asked", || {
+        sandbox.calls("server").len() == 2
+    });
     interrupted(stop, SIGNALS[1]);
     std::thread::sleep(std::time::Duration::from_secs(4));
     assert_eq!(sandbox.servers().len(), 1);

@@ -1,10 +1,16 @@
 //! `status` for programs: JSON, Nagios, Prometheus; and how it shows itself.
 
-use crate::support::{Sandbox, wait_until};
 use crate::standin::TASKS;
+use crate::support::{Sandbox, wait_until};
 use serde_json::Value;
 
-scenarios![json, nagios, prometheus, colour_only_where_asked, says_nothing_else];
+scenarios![
+    json,
+    nagios,
+    prometheus,
+    colour_only_where_asked,
+    says_nothing_else
+];
 
 fn json() {
     let sandbox = Sandbox::new();
@@ -26,10 +32,17 @@ fn json() {
     assert_eq!(up["pid"], sandbox.launch().pid);
     let of = |role: &str| -> Vec<Value> {
         let processes = up["processes"].as_array().unwrap();
-        processes.iter().filter(|process| process["role"] == role).cloned().collect()
+        processes
+            .iter()
+            .filter(|process| process["role"] == role)
+            .cloned()
+            .collect()
     };
     assert_eq!(of("server").len(), 1);
-    let mut tasks: Vec<_> = of("task").iter().map(|task| task["name"].as_str().unwrap().to_owned()).collect();
+    let mut tasks: Vec<_> = of("task")
+        .iter()
+        .map(|task| task["name"].as_str().unwrap().to_owned())
+        .collect();
     tasks.sort();
     let mut expected = TASKS.map(str::to_owned);
     expected.sort();
@@ -47,17 +60,27 @@ fn json() {
 fn nagios() {
     let sandbox = Sandbox::new();
     let line = |code: i32| {
-        let text = sandbox.run(&["status", "--format", "nagios"]).code(code).quiet().text();
+        let text = sandbox
+            .run(&["status", "--format", "nagios"])
+            .code(code)
+            .quiet()
+            .text();
         assert_eq!(text.lines().count(), 1, "{text}");
         text
     };
     let down = line(2);
-    assert!(down.starts_with("DOMINO CRITICAL - ") && down.contains("'processes'=0"), "{down}");
+    assert!(
+        down.starts_with("DOMINO CRITICAL - ") && down.contains("'processes'=0"),
+        "{down}"
+    );
     sandbox.up();
     let up = line(0);
     assert!(up.starts_with("DOMINO OK - "), "{up}");
     let expected = format!("'processes'={}", TASKS.len() + 1);
-    assert!(up.contains(&expected) && up.contains(&format!("'tasks'={}", TASKS.len())), "{up}");
+    assert!(
+        up.contains(&expected) && up.contains(&format!("'tasks'={}", TASKS.len())),
+        "{up}"
+    );
     sandbox.down();
     // Cannot tell: Nagios calls that unknown, with code 3.
     let mut sandbox = Sandbox::new();
@@ -69,11 +92,19 @@ fn prometheus() {
     let sandbox = Sandbox::with(&[("DOMINO_SERVER", "a\"b\\c")]);
     sandbox.run(&["start"]).code(0);
     wait_until("all tasks run", || sandbox.calls("http").len() == 1);
-    let text = sandbox.run(&["status", "--format", "prometheus"]).code(0).quiet().text();
+    let text = sandbox
+        .run(&["status", "--format", "prometheus"])
+        .code(0)
+        .quiet()
+        .text();
     let sample = |name: &str| {
         let front = format!("{name}{{server=\"a\\\"b\\\\c\"}} ");
         let mut values = text.lines().filter_map(|line| line.strip_prefix(&front));
-        let value: f64 = values.next().unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap();
+        let value: f64 = values
+            .next()
+            .unwrap_or_else(|| panic!("no {name} in {text}"))
+            .parse()
+            .unwrap();
         assert!(text.contains(&format!("# TYPE {name} gauge")) && values.next().is_none());
         value
     };
@@ -82,7 +113,10 @@ fn prometheus() {
     assert_eq!(sample("domino_processes"), TASKS.len() as f64 + 1.0);
     assert!(sample("domino_resident_memory_bytes") > 100_000.0);
     sandbox.down();
-    let text = sandbox.run(&["status", "--format", "prometheus"]).code(3).text();
+    let text = sandbox
+        .run(&["status", "--format", "prometheus"])
+        .code(3)
+        .text();
     assert!(text.contains("} 0\n"), "{text}");
 }
 
@@ -101,5 +135,8 @@ fn says_nothing_else() {
     let outcome = sandbox.run(&["status", "display"]).code(3);
     assert_eq!(outcome.text(), "[ OFF ] - notes\n");
     let outcome = sandbox.run(&["status", "--json"]).code(3);
-    assert!(serde_json::from_slice::<Value>(&outcome.stdout).is_ok(), "{outcome}");
+    assert!(
+        serde_json::from_slice::<Value>(&outcome.stdout).is_ok(),
+        "{outcome}"
+    );
 }

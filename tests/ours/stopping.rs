@@ -65,7 +65,10 @@ fn progress_names_what_is_waited_for() {
     let outcome = sandbox.down();
     let text = outcome.text();
     let line = text.lines().find(|line| line.contains("10 seconds"));
-    assert!(line.is_some_and(|line| line.contains("router") && line.contains("server")), "{outcome}");
+    assert!(
+        line.is_some_and(|line| line.contains("router") && line.contains("server")),
+        "{outcome}"
+    );
 }
 
 fn an_archive_at_the_end_is_whole() {
@@ -76,7 +79,12 @@ fn an_archive_at_the_end_is_whole() {
     sandbox.down();
     let find = || crate::support::hooks::files(&sandbox.data, "notes_", ".log.gz");
     wait_until("the archive is there", || find().len() == 1);
-    let text = std::process::Command::new("gzip").arg("-dc").arg(&find()[0]).output().unwrap().stdout;
+    let text = std::process::Command::new("gzip")
+        .arg("-dc")
+        .arg(&find()[0])
+        .output()
+        .unwrap()
+        .stdout;
     let text = String::from_utf8(text).unwrap();
     // Every line of the flood up to the last, none missing, none twice.
     let numbers: Vec<u64> = text
@@ -104,7 +112,9 @@ fn fault_recovery_does_not_outwit_a_stop() {
 fn the_controller_stays_after_quit() {
     let sandbox = Sandbox::with(&[("DOMINO_USE_JAVA_CONTROLLER", "yes")]);
     sandbox.run(&["start"]).code(0);
-    wait_until("the server's tasks run", || sandbox.calls("http").len() == 1);
+    wait_until("the server's tasks run", || {
+        sandbox.calls("http").len() == 1
+    });
     sandbox.run(&["quit"]).code(0);
     let left = sandbox.processes();
     assert_eq!(left.len(), 1, "{left:?}");
@@ -133,21 +143,44 @@ fn a_full_disk_does_not_keep_a_server_up() {
     let kept = sandbox.base.join("kept");
     fs::rename(&sandbox.data, &kept).unwrap();
     fs::create_dir(&sandbox.data).unwrap();
-    let options = format!("size=4m,mode=0755,uid={},gid={}", sandbox.ids.0, sandbox.ids.1);
+    let options = format!(
+        "size=4m,mode=0755,uid={},gid={}",
+        sandbox.ids.0, sandbox.ids.1
+    );
     let run = |program: &str, arguments: &[&std::ffi::OsStr]| {
-        let status = std::process::Command::new(program).args(arguments).status().unwrap();
+        let status = std::process::Command::new(program)
+            .args(arguments)
+            .status()
+            .unwrap();
         assert!(status.success(), "{program} {arguments:?}");
     };
-    run("mount", &["-t".as_ref(), "tmpfs".as_ref(), "-o".as_ref(), options.as_ref(), "tmpfs".as_ref(), sandbox.data.as_os_str()]);
-    run("cp", &["-a".as_ref(), kept.join(".").as_os_str(), sandbox.data.as_os_str()]);
+    run(
+        "mount",
+        &[
+            "-t".as_ref(),
+            "tmpfs".as_ref(),
+            "-o".as_ref(),
+            options.as_ref(),
+            "tmpfs".as_ref(),
+            sandbox.data.as_os_str(),
+        ],
+    );
+    run(
+        "cp",
+        &[
+            "-a".as_ref(),
+            kept.join(".").as_os_str(),
+            sandbox.data.as_os_str(),
+        ],
+    );
     let scenario = || {
         sandbox.up();
-        let mut ballast = fs::File::create(sandbox.data.join("ballast")).unwrap();
-        while std::io::Write::write_all(&mut ballast, &[0; 512]).is_ok() {}
+        fill(&sandbox.data);
         sandbox.run(&["status"]).code(0);
         sandbox.run(&["stop"]).code(0);
         assert!(sandbox.processes().is_empty());
         // A start cannot work; it must say so and leave nothing running.
+        fill(&sandbox.data);
         let outcome = sandbox.run(&["start"]);
         assert_ne!(outcome.code, 0, "{outcome}");
         assert!(!outcome.stderr.is_empty(), "{outcome}");
@@ -158,4 +191,12 @@ fn a_full_disk_does_not_keep_a_server_up() {
     if let Err(panic) = result {
         std::panic::resume_unwind(panic);
     }
+}
+
+/// Uses up the last block of a file system.
+fn fill(directory: &std::path::Path) {
+    let path = directory.join("ballast");
+    let options = fs::File::options().append(true).create(true).open(path);
+    let mut ballast = options.unwrap();
+    while std::io::Write::write_all(&mut ballast, &[0; 512]).is_ok() {}
 }

@@ -1,3 +1,5 @@
 //! placeholder
 use crate::support::scenario::Scenario;
-pub fn all() -> Vec<Scenario> { Vec::new() }
+pub fn all() -> Vec<Scenario> {
+    Vec::new()
+}

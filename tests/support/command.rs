@@ -68,7 +68,9 @@ impl<'a> Command<'a> {
 
     /// Arguments.
     pub fn args<S: AsRef<OsStr>>(mut self, arguments: &[S]) -> Command<'a> {
-        let more = arguments.iter().map(|argument| argument.as_ref().to_owned());
+        let more = arguments
+            .iter()
+            .map(|argument| argument.as_ref().to_owned());
         self.arguments.extend(more);
         self
     }
@@ -81,7 +83,8 @@ impl<'a> Command<'a> {
     /// A variable, replacing the one that is there.
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Command<'a> {
         self.environment.retain(|(known, _)| known != name);
-        self.environment.push((name.into(), value.as_ref().to_owned()));
+        self.environment
+            .push((name.into(), value.as_ref().to_owned()));
         self
     }
 
@@ -237,7 +240,9 @@ impl Running {
         let (stderr, err_closed) = gather(self.err.take());
         let outcome = Outcome {
             code: status.map_or(-1, |status| {
-                status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+                status
+                    .code()
+                    .unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
             }),
             stdout,
             stderr,
@@ -297,7 +302,10 @@ impl Outcome {
     #[track_caller]
     pub fn stdout_has(self, text: impl AsRef<[u8]>) -> Outcome {
         let shown = String::from_utf8_lossy(text.as_ref()).into_owned();
-        assert!(holds(&self.stdout, text), "no '{shown}' in the output\n{self}");
+        assert!(
+            holds(&self.stdout, text),
+            "no '{shown}' in the output\n{self}"
+        );
         self
     }
 
@@ -338,8 +346,21 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let from = self.console.len().saturating_sub(1_500);
-        writeln!(f, "{} ended with {} after {:?}", self.line, self.code, self.took)?;
-        writeln!(f, "--- stdout\n{}--- stderr\n{}", text(&self.stdout), text(&self.stderr))?;
-        write!(f, "--- end of the console log\n{}---", text(&self.console[from..]))
+        writeln!(
+            f,
+            "{} ended with {} after {:?}",
+            self.line, self.code, self.took
+        )?;
+        writeln!(
+            f,
+            "--- stdout\n{}--- stderr\n{}",
+            text(&self.stdout),
+            text(&self.stderr)
+        )?;
+        write!(
+            f,
+            "--- end of the console log\n{}---",
+            text(&self.console[from..])
+        )
     }
 }

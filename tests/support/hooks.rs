@@ -44,7 +44,10 @@ impl Sandbox {
 
     /// Which hooks ran, in their order.
     pub fn hooks_run(&self) -> Vec<String> {
-        self.hook_times().into_iter().map(|(_, name)| name).collect()
+        self.hook_times()
+            .into_iter()
+            .map(|(_, name)| name)
+            .collect()
     }
 
     fn hook_times(&self) -> Vec<(u64, String)> {

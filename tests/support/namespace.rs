@@ -51,7 +51,13 @@ impl Entry {
             }
             for (from, over) in &self.binds {
                 let flags = libc::MS_BIND;
-                check(libc::mount(from.as_ptr(), over.as_ptr(), null, flags, null.cast()))?;
+                check(libc::mount(
+                    from.as_ptr(),
+                    over.as_ptr(),
+                    null,
+                    flags,
+                    null.cast(),
+                ))?;
             }
             if let Some((uid, gid, groups)) = &self.ids {
                 check(libc::setgroups(groups.len(), groups.as_ptr()))?;

@@ -19,8 +19,12 @@ use std::time::{Duration, Instant};
 /// The Domino user's name in every sandbox.
 pub const USER: &str = "notes";
 
-/// The first of the uids and gids that sandboxes use when root runs the suite.
-const FIRST_ID: u32 = 61_234;
+/// The uid of a sandbox when root runs the suite: nobody else's, and not that
+/// of another run at the same time. Groups have other numbers.
+fn own_ids(number: u32) -> (u32, u32) {
+    let uid = 1_000_000 + std::process::id() % 100_000 * 1_000 + number;
+    (uid, uid + 200_000_000)
+}
 
 /// What a sandbox is to be like.
 #[derive(Debug, Default)]
@@ -72,7 +76,7 @@ impl Builder {
             false => top.join(&self.directory),
         };
         let ids = match is_root() {
-            true => (FIRST_ID + number, FIRST_ID + 2_000 + number),
+            true => own_ids(number),
             false => (
                 nix::unistd::getuid().as_raw(),
                 nix::unistd::getgid().as_raw(),
@@ -207,7 +211,8 @@ impl Sandbox {
     /// Takes a setting back.
     pub fn forget(&mut self, name: &str) {
         let front = format!("{name}=");
-        self.config.retain(|line| !line.starts_with(front.as_bytes()));
+        self.config
+            .retain(|line| !line.starts_with(front.as_bytes()));
         self.write_config();
     }
 
@@ -318,7 +323,10 @@ impl Drop for Sandbox {
             std::thread::sleep(Duration::from_millis(10));
             left = self.running();
         }
-        let described: Vec<String> = left.iter().map(|pid| super::server::describe(*pid)).collect();
+        let described: Vec<String> = left
+            .iter()
+            .map(|pid| super::server::describe(*pid))
+            .collect();
         processes::kill_and_wait(&left);
         self.kill();
         let _ = fs::remove_dir_all(&self.top);

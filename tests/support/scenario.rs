@@ -32,7 +32,9 @@ pub struct Scenario {
 impl Scenario {
     /// Its name, without the crate's.
     pub fn name(&self) -> &'static str {
-        self.path.split_once("::").map_or(self.path, |(_, name)| name)
+        self.path
+            .split_once("::")
+            .map_or(self.path, |(_, name)| name)
     }
 
     /// Why it cannot be run here, if so.
@@ -48,7 +50,9 @@ impl Scenario {
             return Some("RC_DOMINO_ORIGINAL is set, and this is true of our program only");
         }
         if original && !is_root() {
-            return Some("the original reads the real /etc: root and its mount namespace are needed");
+            return Some(
+                "the original reads the real /etc: root and its mount namespace are needed",
+            );
         }
         match self.need {
             Need::Ordinary if is_root() => Some("run the suite as an ordinary user for this one"),

@@ -25,7 +25,9 @@ impl Sandbox {
     /// Waits until the server has said that it is up.
     #[track_caller]
     pub fn wait_up(&self) {
-        wait_until("the server says that it is up", || self.console().contains(UP));
+        wait_until("the server says that it is up", || {
+            self.console().contains(UP)
+        });
     }
 
     /// Stops it; it must be gone then.
@@ -105,5 +107,8 @@ pub fn processes_of(uid: u32) -> Vec<i32> {
 /// A process as a message shows it.
 pub fn describe(pid: i32) -> String {
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    format!("{pid}: {}", String::from_utf8_lossy(&line).replace('\0', " "))
+    format!(
+        "{pid}: {}",
+        String::from_utf8_lossy(&line).replace('\0', " ")
+    )
 }

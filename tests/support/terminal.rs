@@ -2,6 +2,7 @@
 
 use super::command::Command;
 use super::{executables, holds};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::pty::openpty;
 use std::fs::File;
@@ -26,6 +27,10 @@ impl Terminal {
     /// Starts a command on a new terminal.
     pub fn start(command: Command<'_>, entry: super::namespace::Entry) -> Terminal {
         let pair = openpty(None, None).unwrap();
+        // Or every process started from here on would keep it open.
+        for end in [&pair.master, &pair.slave] {
+            fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
+        }
         let entry = super::namespace::Entry {
             controlling_terminal: true,
             ..entry
@@ -71,7 +76,11 @@ impl Terminal {
 
     /// Types.
     pub fn type_in(&self, text: &str) {
-        self.master.as_ref().unwrap().write_all(text.as_bytes()).unwrap();
+        self.master
+            .as_ref()
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
     }
 
     /// Waits until this was shown.
@@ -80,7 +89,11 @@ impl Terminal {
         let seen = || String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned();
         let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
         while !self.has_shown(text) {
-            assert!(std::time::Instant::now() < end, "no '{text}' in\n{}", seen());
+            assert!(
+                std::time::Instant::now() < end,
+                "no '{text}' in\n{}",
+                seen()
+            );
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
     }
@@ -106,7 +119,10 @@ impl Terminal {
                 return status.code();
             }
             let shown = String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned();
-            assert!(std::time::Instant::now() < end, "it does not end; shown:\n{shown}");
+            assert!(
+                std::time::Instant::now() < end,
+                "it does not end; shown:\n{shown}"
+            );
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
     }

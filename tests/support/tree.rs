@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Everything below a directory: what each entry is, its mode, its content.
@@ -13,6 +13,8 @@ pub struct Tree(BTreeMap<PathBuf, Entry>);
 enum Entry {
     Directory(u32),
     File(u32, Vec<u8>),
+    /// Too large to be kept: mode, inode, size and time of the last change.
+    Large(u32, u64, u64, i64),
     Link(PathBuf),
     Other,
 }
@@ -25,11 +27,17 @@ impl std::fmt::Debug for Entry {
                 let shown = String::from_utf8_lossy(&text[..text.len().min(200)]);
                 write!(f, "file {mode:o}, {} bytes: {shown:?}", text.len())
             }
+            Entry::Large(mode, inode, size, at) => {
+                write!(f, "file {mode:o}, inode {inode}, {size} bytes of {at}")
+            }
             Entry::Link(to) => write!(f, "link to {}", to.display()),
             Entry::Other => write!(f, "neither file, directory nor link"),
         }
     }
 }
+
+/// Programs are larger, what a verb may change is not.
+const LARGE: u64 = 1 << 20;
 
 /// The lock file of a data directory is made once and stays.
 const LOCK: &str = ".rc_domino.lock";
@@ -51,6 +59,8 @@ impl Tree {
                 Entry::Directory(mode)
             } else if kind.is_symlink() {
                 Entry::Link(fs::read_link(&path).unwrap_or_default())
+            } else if kind.is_file() && meta.len() > LARGE {
+                Entry::Large(mode, meta.ino(), meta.len(), meta.mtime())
             } else if kind.is_file() {
                 Entry::File(mode, fs::read(&path).unwrap_or_default())
             } else {
@@ -69,7 +79,11 @@ impl Tree {
     pub fn unchanged(&self, top: &Path, what: &str) {
         let now = Tree::of(top);
         let mut differences = Vec::new();
-        for path in self.0.keys().chain(now.0.keys().filter(|path| !self.0.contains_key(*path))) {
+        for path in self
+            .0
+            .keys()
+            .chain(now.0.keys().filter(|path| !self.0.contains_key(*path)))
+        {
             let (before, after) = (self.0.get(path), now.0.get(path));
             if before != after {
                 differences.push(format!("{}: {before:?} -> {after:?}", path.display()));
