@@ -1,5 +1,6 @@
 //! From the command line to a verb: names, arguments, aliases. No I/O.
 
+pub mod setup;
 pub mod config;
 pub mod databases;
 
@@ -124,6 +125,9 @@ ACTION: status, on|add|enable, off|del|disable, or any verb of systemctl.")]
         #[arg(value_name = "LINES", default_value_t = 100)]
         lines: u32,
     },
+    /// Setting a new server up.
+    #[command(flatten)]
+    Setup(setup::SetupVerb),
     /// Maintenance of databases
     #[command(flatten)]
     Databases(databases::DatabasesVerb),

@@ -103,6 +103,8 @@ pub enum Error {
         /// What was left how.
         state: String,
     },
+    /// A One-Touch Setup that cannot be prepared; the text says why.
+    Setup(String),
     /// The service manager refused or failed.
     Service {
         /// What it said.
@@ -149,6 +151,7 @@ impl Error {
             | Error::StillRunning(_)
             | Error::NotFlushed { .. }
             | Error::NeedsStopped { .. }
+            | Error::Setup(_)
             | Error::System { .. } => Exit::Failed,
         }
     }
@@ -235,7 +238,9 @@ impl fmt::Display for Error {
                 "the server is disabled for maintenance; remove {} to start it",
                 marker.display()
             ),
-            Error::StartFailed(text) | Error::StillRunning(text) => write!(f, "{text}"),
+            Error::StartFailed(text) | Error::StillRunning(text) | Error::Setup(text) => {
+                write!(f, "{text}")
+            }
             Error::NotFlushed { path, cause } => write!(
                 f,
                 "the server is down, but its data under {} could not be flushed to disk: {cause}; do not trust a snapshot taken now",

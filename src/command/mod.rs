@@ -9,6 +9,7 @@ mod loading;
 mod logs;
 mod restart;
 mod service;
+mod setup;
 mod start;
 mod status;
 mod stop;
@@ -81,6 +82,7 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         Verb::Statusd => service::run(call, Some("status")),
         Verb::Service { action } => service::run(call, action.as_deref()),
         Verb::Systemlog { lines } => logs::systemlog(call, lines, ui),
+        Verb::Setup(verb) => setup::run(call, verb, ui),
         Verb::Databases(verb) => databases::run(call, verb, ui),
         Verb::Config(verb) => config::run(call, verb, ui),
         Verb::Version => {

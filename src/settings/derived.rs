@@ -213,6 +213,14 @@ impl Settings {
         })
     }
 
+    /// Presets for the questions of `setup`; none where it is set to `-`.
+    pub fn auto_cfg_defaults_env_file(&self) -> Option<PathBuf> {
+        let file = or_below(&self.configured.auto_cfg_defaults_env_file, || {
+            self.data_path().join("DominoAutoConfigDefault.env")
+        });
+        (file.as_os_str() != "-").then_some(file)
+    }
+
     /// What becomes of a renamed log.nsf.
     pub fn log_db_backup(&self) -> DatabaseBackup {
         self.backup(&self.configured.log_db_backup, self.log_db_backup_dir())
@@ -319,6 +327,7 @@ impl Settings {
             "DOMINO_AUTO_CONFIG_ENV_FILE" => self.auto_config_env_file().into(),
             "DOMINO_AUTO_CONFIG_JSON_FILE" => self.auto_config_json_file().into(),
             "DOMINO_AUTO_CONFIG_TEMPLATE_JSON_FILE" => self.auto_config_template_json_file().into(),
+            "DOMINO_AUTO_CFG_DEFAULTS_ENV_FILE" => self.auto_cfg_defaults_env_file()?.into(),
             "DOMINO_LOG_DB_BACKUP_DIR" => self.log_db_backup_dir().into(),
             "DOMINO_DOMLOG_DB_BACKUP_DIR" => self.domlog_db_backup_dir().into(),
             "DOMINO_LAST_LOG_DB_FILE" => self.last_log_db_file().into(),

@@ -14,6 +14,7 @@ mod hooks;
 mod maintenance;
 mod monitor;
 mod setup;
+mod setup_verb;
 mod start;
 mod status;
 mod stop;
@@ -30,6 +31,7 @@ pub fn all() -> Vec<Scenario> {
         maintenance::ALL,
         monitor::ALL,
         setup::ALL,
+        setup_verb::ALL,
         start::ALL,
         status::ALL,
         stop::ALL,

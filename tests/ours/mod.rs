@@ -16,9 +16,12 @@ mod hostile;
 mod places;
 mod processes;
 mod ready;
+mod reports;
+mod setup;
 mod signals;
 mod status_forms;
 mod stopping;
+mod units;
 
 /// Every scenario.
 pub fn all() -> Vec<Scenario> {
@@ -36,9 +39,12 @@ pub fn all() -> Vec<Scenario> {
         places::ALL,
         processes::ALL,
         ready::ALL,
+        reports::ALL,
+        setup::ALL,
         signals::ALL,
         status_forms::ALL,
         stopping::ALL,
+        units::ALL,
     ]
     .concat()
 }
