@@ -1,8 +1,8 @@
 //! From the command line to a verb: names, arguments, aliases. No I/O.
 
-pub mod setup;
 pub mod config;
 pub mod databases;
+pub mod setup;
 
 use crate::exit::Exit;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
