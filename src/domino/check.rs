@@ -36,7 +36,7 @@ fn scripts(partition: &Partition, places: &Places, found: &mut Vec<Finding>) {
             let text = format!("{name}: {} {problem}", program.display());
             found.push(places.finding(name, text));
         };
-        if let Err(problem) = hooks::may_be_run(partition, &program) {
+        if let Err(problem) = hooks::may_run(partition, &program) {
             say(&format!("{problem}; it would be skipped"));
         } else if others_can_write(&program) {
             say("can be changed by other users; chmod go-w");

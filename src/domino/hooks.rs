@@ -1,9 +1,8 @@
 //! The site's hook scripts: checked, run with a time limit, their output kept.
 
-use super::Reporter;
-use super::partition::Partition;
 use super::server_log::ServerLog;
 use super::tools::{Tool, ToolEnd, Work, run_by_line};
+use super::{Partition, Reporter};
 use crate::error::{Result, shown};
 use crate::os::files::is_executable;
 use crate::os::process::Pid;
@@ -96,7 +95,7 @@ pub fn run(work: &mut Work, hook: Hook, server: Option<Pid>) -> Result<HookEnd> 
     };
     let (program, arguments) = command_of(value);
     let name = hook.setting();
-    if let Err(problem) = may_run(work, &program) {
+    if let Err(problem) = may_run(work.partition, &program) {
         work.reporter.warn(&format!(
             "{name}: {}: {problem}; skipped",
             program.display()
@@ -162,12 +161,7 @@ pub fn command_of(value: &OsStr) -> (PathBuf, Vec<OsString>) {
 }
 
 /// Why a script may not be run, if so.
-pub fn may_run(work: &Work, program: &Path) -> std::result::Result<(), String> {
-    may_be_run(work.partition, program)
-}
-
-/// As [`may_run`], for those who only want to know.
-pub fn may_be_run(partition: &Partition, program: &Path) -> std::result::Result<(), String> {
+pub fn may_run(partition: &Partition, program: &Path) -> std::result::Result<(), String> {
     let found = match std::fs::metadata(program) {
         Ok(found) => found,
         Err(cause) => return Err(cause.to_string()),

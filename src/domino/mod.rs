@@ -2,11 +2,13 @@
 //! console and its logs. Returns outcomes; what is worth telling on the way
 //! goes to a [`Reporter`], nothing is printed here.
 
+pub mod about;
 pub mod archive;
 pub mod check;
 pub mod client;
 pub mod closure;
 pub mod databases;
+pub mod diagnostics;
 pub mod difference;
 pub mod draft;
 pub mod durable;
@@ -15,6 +17,8 @@ pub mod follow;
 pub mod hooks;
 pub mod housekeeping;
 pub mod lock;
+pub mod mail;
+pub mod masking;
 pub mod nsd;
 pub mod one_touch;
 pub mod partition;
@@ -27,6 +31,8 @@ pub mod server_log;
 pub mod start;
 pub mod state;
 pub mod stop;
+pub mod tarball;
+pub mod sweep;
 pub mod tools;
 pub mod waiting;
 pub mod warnings;

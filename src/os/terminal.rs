@@ -25,6 +25,14 @@ pub fn width(descriptor: impl AsFd) -> Option<u16> {
         .filter(|columns| *columns > 0)
 }
 
+/// How many lines the terminal behind a descriptor has.
+pub fn height(descriptor: impl AsFd) -> Option<u16> {
+    rustix::termios::tcgetwinsize(descriptor)
+        .ok()
+        .map(|size| size.ws_row)
+        .filter(|rows| *rows > 0)
+}
+
 /// What came of asking for a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Typed {

@@ -192,6 +192,11 @@ impl Settings {
         })
     }
 
+    /// Where `diag` puts its archive.
+    pub fn diag_dir(&self) -> PathBuf {
+        or_below(&self.configured.diag_dir, || self.technical_support_dir())
+    }
+
     /// One-Touch Setup by environment variables.
     pub fn auto_config_env_file(&self) -> PathBuf {
         or_below(&self.configured.auto_config_env_file, || {
@@ -324,6 +329,8 @@ impl Settings {
             "DOMINO_LOG_BACKUP_DIR" => self.log_backup_dir().into(),
             "DOMINO_NEXTSTART_COMPACT_STATUSFILE" => self.nextstart_compact_file().into(),
             "DOMINO_IBM_TECHNICAL_SUPPORT_DIR" => self.technical_support_dir().into(),
+            "DOMINO_DIAG_DIR" => self.diag_dir().into(),
+            "DOMINO_DIAG_RCPT" | "DOMINO_DIAG_FROM" => return None,
             "DOMINO_AUTO_CONFIG_ENV_FILE" => self.auto_config_env_file().into(),
             "DOMINO_AUTO_CONFIG_JSON_FILE" => self.auto_config_json_file().into(),
             "DOMINO_AUTO_CONFIG_TEMPLATE_JSON_FILE" => self.auto_config_template_json_file().into(),

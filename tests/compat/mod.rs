@@ -15,6 +15,7 @@ mod maintenance;
 mod monitor;
 mod setup;
 mod setup_verb;
+mod shell;
 mod start;
 mod status;
 mod stop;
@@ -32,6 +33,7 @@ pub fn all() -> Vec<Scenario> {
         monitor::ALL,
         setup::ALL,
         setup_verb::ALL,
+        shell::ALL,
         start::ALL,
         status::ALL,
         stop::ALL,

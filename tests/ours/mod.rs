@@ -18,9 +18,14 @@ mod processes;
 mod ready;
 mod reports;
 mod setup;
+mod shell;
+mod signals;
 mod signals;
 mod status_forms;
+mod status_forms;
 mod stopping;
+mod stopping;
+mod support_verbs;
 mod units;
 
 /// Every scenario.
@@ -45,6 +50,11 @@ pub fn all() -> Vec<Scenario> {
         status_forms::ALL,
         stopping::ALL,
         units::ALL,
+        shell::ALL,
+        signals::ALL,
+        status_forms::ALL,
+        stopping::ALL,
+        support_verbs::ALL,
     ]
     .concat()
 }
