@@ -312,6 +312,8 @@ fn console_log(path: &Path, bytes: u64) {
 /// most, in KiB.
 fn with_memory(command: &mut Command) -> (Duration, i64) {
     let begun = Instant::now();
+    // Waited for below, by wait4.
+    #[allow(clippy::zombie_processes)]
     let child = command.spawn().unwrap();
     let (mut status, mut usage) = (0, std::mem::MaybeUninit::<libc::rusage>::zeroed());
     // SAFETY: both pointers are valid for writing and the pid is our child's,
@@ -489,9 +491,12 @@ fn writers() -> Vec<Verdict> {
     )]
 }
 
+/// A part of the run.
+type Part = fn() -> Vec<Verdict>;
+
 fn main() -> ExitCode {
     let only = std::env::var("RC_DOMINO_BENCH_ONLY").unwrap_or_default();
-    let parts: [(&str, fn() -> Vec<Verdict>); 4] = [
+    let parts: [(&str, Part); 4] = [
         ("lastlog", lastlog),
         ("writers", writers),
         ("clear", clear),

@@ -6,11 +6,12 @@ pub mod setup;
 pub mod completions;
 pub mod config;
 pub mod databases;
+pub mod diagnosis;
 pub mod grouped;
+pub mod logs;
 pub mod setup;
 pub mod shell;
 pub mod support;
-pub mod logs;
 
 use crate::exit::Exit;
 use clap::error::ErrorKind;
@@ -155,6 +156,9 @@ ACTION: status, on|add|enable, off|del|disable, or any verb of systemctl.")]
     /// Verbs about logs
     #[command(flatten)]
     Logs(logs::LogsVerb),
+    /// Diagnosis and the last resorts.
+    #[command(flatten)]
+    Diagnosis(diagnosis::DiagnosisVerb),
     /// Say which program and version this is
     Version,
     /// Internal: compress an archived log
@@ -350,7 +354,9 @@ pub fn verbs() -> Vec<String> {
     Cli::command()
         .get_subcommands()
         .filter(|verb| !verb.is_hide_set())
-        .map(|verb| verb.get_name().to_owned())
+        .flat_map(|verb| std::iter::once(verb.get_name()).chain(verb.get_visible_aliases()))
+        .map(str::to_owned)
+        .chain(["help".to_owned()])
         .collect()
 }
 

@@ -3,6 +3,7 @@
 
 mod config;
 mod databases;
+mod diagnosis;
 mod identity;
 mod live;
 mod loading;
@@ -90,6 +91,7 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         Verb::Config(verb) => config::run(call, verb, ui),
         Verb::Support(verb) => support::run(call, verb, ui),
         Verb::Shell(verb) => shell::run(call, verb, ui),
+        Verb::Diagnosis(verb) => diagnosis::run(call, verb, ui),
         Verb::Version => {
             ui.line(&format!("rc_domino {}", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Done)

@@ -4,7 +4,9 @@
 
 pub mod about;
 pub mod archive;
+pub mod belongings;
 pub mod check;
+pub mod cleanup;
 pub mod client;
 pub mod closure;
 pub mod databases;
@@ -27,12 +29,15 @@ pub mod processes;
 pub mod progress;
 pub mod readiness;
 pub mod report;
+pub mod resources;
 pub mod server_log;
 pub mod start;
 pub mod state;
 pub mod stop;
-pub mod tarball;
 pub mod sweep;
+pub mod tarball;
+pub mod task_list;
+pub mod tika;
 pub mod tools;
 pub mod waiting;
 pub mod warnings;

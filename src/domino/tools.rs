@@ -179,16 +179,27 @@ pub fn run_to_log_watched(
     end_of(work, &tool.program, ended)
 }
 
-/// Runs a tool and hands each line of its output to `line`.
+/// Runs a tool and hands each line of its output to `line`, up to a bound: for
+/// output that is kept.
 pub fn run_by_line(
     work: &mut Work,
     tool: &Tool,
+    line: impl FnMut(&mut dyn Reporter, &[u8]),
+) -> Result<ToolEnd> {
+    run_streamed(work, tool, MOST_OUTPUT, line)
+}
+
+/// As [`run_by_line`], with a bound of the caller's in bytes.
+pub fn run_streamed(
+    work: &mut Work,
+    tool: &Tool,
+    bound: u64,
     mut line: impl FnMut(&mut dyn Reporter, &[u8]),
 ) -> Result<ToolEnd> {
     let launch = launch(work.partition, tool);
     let reporter = &mut *work.reporter;
     let output = Output::Lines {
-        bound: MOST_OUTPUT,
+        bound,
         each: &mut |piece| match piece {
             Piece::Line(text) => line(reporter, text),
             Piece::Dropped(bytes) => {

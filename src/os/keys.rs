@@ -49,33 +49,3 @@ impl Drop for Keys<'_> {
         let _ = tcsetattr(self.terminal, OptionalActions::Now, &self.before);
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::fd::{FromRawFd, OwnedFd};
-
-    #[test]
-    fn a_terminal_is_told_from_a_file_and_measured() {
-        let null = std::fs::File::open("/dev/null").unwrap();
-        assert!(!is_terminal(&null));
-        assert_eq!(width(&null), None);
-        // SAFETY: posix_openpt gives a new descriptor that nobody else owns.
-        let (master, number) = unsafe {
-            let number = libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC);
-            assert!(number >= 0);
-            (OwnedFd::from_raw_fd(number), number)
-        };
-        assert!(is_terminal(&master));
-        assert_eq!(width(&master), None);
-        let size = libc::winsize {
-            ws_row: 10,
-            ws_col: 77,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        // SAFETY: the request reads one winsize.
-        assert_eq!(unsafe { libc::ioctl(number, libc::TIOCSWINSZ, &size) }, 0);
-        assert_eq!(width(&master), Some(77));
-    }
-}

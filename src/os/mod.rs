@@ -8,6 +8,7 @@
 
 pub mod bounded;
 pub mod clock;
+pub mod file_limits;
 pub mod files;
 pub mod host;
 pub mod ipc;

@@ -9,6 +9,7 @@ mod archive;
 mod config;
 mod config_verbs;
 mod databases;
+mod diagnosis;
 mod environment;
 mod hooks;
 mod maintenance;
@@ -27,6 +28,7 @@ pub fn all() -> Vec<Scenario> {
         config::ALL,
         config_verbs::ALL,
         databases::ALL,
+        diagnosis::ALL,
         environment::ALL,
         hooks::ALL,
         maintenance::ALL,

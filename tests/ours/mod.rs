@@ -4,11 +4,13 @@
 use crate::support::scenario::Scenario;
 
 mod bad_input;
+mod cleanup;
 mod concurrency;
 mod config_verbs;
 mod configuration;
 mod console;
 mod databases;
+mod diagnosis;
 mod exit_codes;
 mod faults;
 mod hooks;
@@ -20,10 +22,7 @@ mod reports;
 mod setup;
 mod shell;
 mod signals;
-mod signals;
 mod status_forms;
-mod status_forms;
-mod stopping;
 mod stopping;
 mod support_verbs;
 mod units;
@@ -32,11 +31,13 @@ mod units;
 pub fn all() -> Vec<Scenario> {
     [
         bad_input::ALL,
+        cleanup::ALL,
         concurrency::ALL,
         config_verbs::ALL,
         configuration::ALL,
         console::ALL,
         databases::ALL,
+        diagnosis::ALL,
         exit_codes::ALL,
         faults::ALL,
         hooks::ALL,
@@ -51,9 +52,6 @@ pub fn all() -> Vec<Scenario> {
         stopping::ALL,
         units::ALL,
         shell::ALL,
-        signals::ALL,
-        status_forms::ALL,
-        stopping::ALL,
         support_verbs::ALL,
     ]
     .concat()
