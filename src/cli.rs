@@ -1,8 +1,5 @@
 //! From the command line to a verb: names, arguments, aliases. No I/O.
 
-pub mod config;
-pub mod databases;
-pub mod setup;
 pub mod completions;
 pub mod config;
 pub mod databases;
