@@ -17,6 +17,7 @@ scenarios![
     a_file_that_changed_meanwhile_is_left_alone,
     on_a_terminal_a_bad_text_is_edited_again,
     the_configuration_is_checked_before_it_counts,
+    what_is_roots_is_not_edited_by_others,
     links_and_closed_directories_are_kept,
     the_unit_is_edited_and_a_foreign_one_is_not,
     check_finds_nothing_where_nothing_is_wrong,
@@ -309,6 +310,20 @@ fn links_and_closed_directories_are_kept() {
     fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+/// D105.
+fn what_is_roots_is_not_edited_by_others() {
+    let sandbox = Sandbox::new();
+    let config = sandbox.root.join("etc/sysconfig/rc_domino_config");
+    // As an ordinary user the file cannot be made root's, but closed.
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o444)).unwrap();
+    let outcome = sandbox
+        .command(&["config", "default"])
+        .env("EDITOR", "/bin/false")
+        .env("DOMINO_NO_SUDO", "1")
+        .run();
+    outcome.code(4).stderr_has("for root to edit");
+}
+
 fn unit(sandbox: &Sandbox, text: &str) -> PathBuf {
     let directory = sandbox.root.join("etc/systemd/system");
     fs::create_dir_all(&directory).unwrap();
@@ -339,6 +354,34 @@ fn the_unit_is_edited_and_a_foreign_one_is_not() {
     let path = unit(&sandbox, "[Service]\nUser=oracle\n");
     run(&sandbox).code(6).stderr_has("oracle");
     assert!(!fs::read_to_string(&path).unwrap().contains("Timeout"));
+    // What a package brought stays, a drop-in is made beside it.
+    fs::remove_file(&path).unwrap();
+    let packaged = sandbox.root.join("usr/lib/systemd/system");
+    fs::create_dir_all(&packaged).unwrap();
+    let packaged = packaged.join("domino.service");
+    fs::write(&packaged, "[Service]\nUser=notes\n").unwrap();
+    let editing = sandbox.script("editor", "printf '[Service]\nTimeoutStopSec=9\n' > \"$1\"");
+    sandbox
+        .command(&["systemdcfg"])
+        .env("EDITOR", &editing)
+        .run()
+        .code(0);
+    let drop_in = path
+        .with_file_name("domino.service.d")
+        .join("override.conf");
+    assert!(
+        fs::read_to_string(drop_in)
+            .unwrap()
+            .contains("TimeoutStopSec=9")
+    );
+    assert!(!fs::read_to_string(&packaged).unwrap().contains("Timeout"));
+    let editing = sandbox.script("editor", "echo nonsense >> \"$1\"");
+    let outcome = sandbox
+        .command(&["systemdcfg"])
+        .env("EDITOR", &editing)
+        .run()
+        .code(1);
+    fs::remove_dir_all(kept(&outcome.stderr).parent().unwrap()).unwrap();
     sandbox.set("DOMINO_SYSTEMD_NAME", "../../passwd");
     run(&sandbox).code(6);
 }
@@ -410,6 +453,18 @@ fn check_names_file_and_line() {
             .stdout_has(expected);
         sandbox.forget(name);
     }
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    sandbox.set("DOMINO_PRE_KILL_SCRIPT", &script);
+    sandbox.run(&["check"]).code(0);
+    sandbox.set("EXECUTE_SCRIPT_CHECK_OWNER", "root");
+    sandbox
+        .run(&["check"])
+        .code(1)
+        .stdout_has("belongs to 'notes'");
+    sandbox.forget("EXECUTE_SCRIPT_CHECK_OWNER");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o777)).unwrap();
+    sandbox.run(&["check"]).code(1).stdout_has("other users");
+    sandbox.forget("DOMINO_PRE_KILL_SCRIPT");
     // What makes every other verb fail is a finding here, every one of them.
     sandbox.raw("DOMINO_LOG_CLEAR_DAYS=7d");
     sandbox.raw("DOMINO_LOG_BACKUP_CLEAR_DAYS=x");
