@@ -9,6 +9,7 @@ mod archive;
 mod config;
 mod environment;
 mod hooks;
+mod logs;
 mod maintenance;
 mod monitor;
 mod setup;
@@ -23,6 +24,7 @@ pub fn all() -> Vec<Scenario> {
         config::ALL,
         environment::ALL,
         hooks::ALL,
+        logs::ALL,
         maintenance::ALL,
         monitor::ALL,
         setup::ALL,

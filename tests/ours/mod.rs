@@ -11,6 +11,7 @@ mod exit_codes;
 mod faults;
 mod hooks;
 mod hostile;
+mod logs;
 mod places;
 mod processes;
 mod ready;
@@ -29,6 +30,7 @@ pub fn all() -> Vec<Scenario> {
         faults::ALL,
         hooks::ALL,
         hostile::ALL,
+        logs::ALL,
         places::ALL,
         processes::ALL,
         ready::ALL,
