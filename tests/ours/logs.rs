@@ -1,4 +1,5 @@
-//! Logs: what the original loses, removes or waits for (D05, D07, D09, D13).
+//! Logs: what the original loses, removes or waits for (D05, D07, D09,
+//! D13, D38 to D42).
 
 use crate::support::hooks::files;
 use crate::support::{Sandbox, age};
