@@ -320,6 +320,7 @@ impl<'w, 'a> Steps<'w, 'a> {
         to: u64,
         archive: &Path,
     ) -> Result<()> {
+        self.total = self.total.max(to);
         let added = packer.add(source, from, to, &mut |bytes| self.step(bytes));
         self.interruption("the console log is whole, nothing was archived".into())?;
         added.map_err(Error::file("write", archive))

@@ -4,7 +4,7 @@
 use super::tools::{Tool, ToolEnd, Work, launch};
 use crate::error::{Error, Result};
 use crate::os::open_files::OpenFiles;
-use crate::os::walk::{Candidate, Found, Tree, is_link};
+use crate::os::walk::{Candidate, Found, Tree, is_link, remove_all};
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::ops::ControlFlow;
@@ -182,8 +182,8 @@ impl Sweeper {
             told: Instant::now(),
         };
         let mut interrupted = None;
-        let visited = tree.visit(&|name| sweep.pattern.matches(name), &mut |file| {
-            if let Err(error) = sweeping.take(work, file) {
+        let visited = tree.visit(&|name| sweep.pattern.matches(name), &mut |group| {
+            if let Err(error) = sweeping.take(work, group) {
                 interrupted = Some(error);
                 return ControlFlow::Break(());
             }
@@ -251,47 +251,69 @@ impl Sweep {
 }
 
 impl Sweeping<'_> {
-    /// Deals with one file. An error only where the verb was asked to end.
-    fn take(&mut self, work: &mut Work, file: &Candidate<'_>) -> Result<()> {
-        self.looked_at += 1;
-        if self.looked_at.is_multiple_of(LOOK_EVERY) || !self.sweep.command.is_empty() {
-            self.look_up(work)?;
+    /// Deals with some files of one directory. An error only where the verb
+    /// was asked to end.
+    fn take(&mut self, work: &mut Work, group: &[Candidate<'_>]) -> Result<()> {
+        let mut due = Vec::new();
+        for file in group {
+            self.looked_at += 1;
+            if self.looked_at.is_multiple_of(LOOK_EVERY) || !self.sweep.command.is_empty() {
+                self.look_up(work)?;
+            }
+            let Some(found) = self.due(file) else {
+                continue;
+            };
+            let path = || self.sweep.directory.join(file.below_top());
+            match self.mode {
+                Mode::Remove if self.sweep.command.is_empty() => due.push((file, found.size)),
+                Mode::Remove => match self.sweep.hand_over(work, &path()) {
+                    Ok(()) => self.count(found.size),
+                    Err(problem) => self.fail(file, &problem),
+                },
+                Mode::List => {
+                    let line = format!("{:>14}  {}", found.size, one_line(path().as_os_str()));
+                    work.reporter.info(&line);
+                    self.count(found.size);
+                }
+            }
         }
+        if due.is_empty() {
+            return Ok(());
+        }
+        self.look_up(work)?;
+        let files: Vec<&Candidate<'_>> = due.iter().map(|(file, _)| *file).collect();
+        let mut failures = remove_all(&files).into_iter().peekable();
+        for (index, (file, size)) in due.iter().enumerate() {
+            match failures.next_if(|(failed, _)| *failed == index) {
+                Some((_, cause)) => self.fail(file, &cause.to_string()),
+                None => self.count(*size),
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at a file; none where it stays.
+    fn due(&mut self, file: &Candidate<'_>) -> Option<Found> {
         let found = match file.examine() {
-            Ok(Some(found)) if self.sweep.is_due(&found, self.now) => found,
-            Ok(_) => return Ok(()),
+            Ok(found) => found.filter(|found| self.sweep.is_due(found, self.now))?,
             Err(cause) => {
                 self.fail(file, &cause.to_string());
-                return Ok(());
+                return None;
             }
         };
         if self.mode == Mode::List && !self.listed.insert(found.id) {
-            return Ok(());
+            return None;
         }
         if self.open.contains(found.id) {
             self.swept.open += 1;
-            return Ok(());
+            return None;
         }
-        let path = || self.sweep.directory.join(file.below_top());
-        let done = match self.mode {
-            Mode::List => {
-                let line = format!("{:>14}  {}", found.size, one_line(path().as_os_str()));
-                work.reporter.info(&line);
-                Ok(())
-            }
-            Mode::Remove if self.sweep.command.is_empty() => {
-                file.remove().map_err(|cause| cause.to_string())
-            }
-            Mode::Remove => self.sweep.hand_over(work, &path()),
-        };
-        match done {
-            Ok(()) => {
-                self.swept.files += 1;
-                self.swept.bytes += found.size;
-            }
-            Err(problem) => self.fail(file, &problem),
-        }
-        Ok(())
+        Some(found)
+    }
+
+    fn count(&mut self, bytes: u64) {
+        self.swept.files += 1;
+        self.swept.bytes += bytes;
     }
 
     /// Looks whether the verb was asked to end, and says how far it is.

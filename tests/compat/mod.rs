@@ -12,6 +12,7 @@ mod databases;
 mod diagnosis;
 mod environment;
 mod hooks;
+mod logs;
 mod maintenance;
 mod monitor;
 mod setup;
@@ -31,6 +32,7 @@ pub fn all() -> Vec<Scenario> {
         diagnosis::ALL,
         environment::ALL,
         hooks::ALL,
+        logs::ALL,
         maintenance::ALL,
         monitor::ALL,
         setup::ALL,

@@ -15,6 +15,7 @@ mod exit_codes;
 mod faults;
 mod hooks;
 mod hostile;
+mod logs;
 mod places;
 mod processes;
 mod ready;
@@ -42,6 +43,7 @@ pub fn all() -> Vec<Scenario> {
         faults::ALL,
         hooks::ALL,
         hostile::ALL,
+        logs::ALL,
         places::ALL,
         processes::ALL,
         ready::ALL,

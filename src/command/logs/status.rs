@@ -151,16 +151,16 @@ fn archives(partition: &Partition) -> Result<String> {
     let (mut count, mut bytes) = (0u64, 0u64);
     let mut newest: Option<OsString> = None;
     let visited = Tree::open(&directory, false, true).and_then(|tree| {
-        tree.visit(&|name| pattern.matches(name), &mut |archive| {
-            count += 1;
-            bytes += archive
-                .examine()
-                .ok()
-                .flatten()
-                .map_or(0, |found| found.size);
-            // Their names sort by time.
-            let name = archive.below_top().into_os_string();
-            newest = newest.take().max(Some(name));
+        tree.visit(&|name| pattern.matches(name), &mut |group| {
+            for archive in group {
+                let found = archive.examine().ok().flatten();
+                count += 1;
+                bytes += found.map_or(0, |found| found.size);
+                // Their names sort by time.
+                newest = newest
+                    .take()
+                    .max(Some(archive.below_top().into_os_string()));
+            }
             ControlFlow::Continue(())
         })
     });

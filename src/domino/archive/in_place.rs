@@ -15,9 +15,6 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
-/// How often what was written meanwhile is archived before the marker is set.
-const ROUNDS: u32 = 3;
-
 /// The largest block that is cut by, in bytes; network filesystems name larger
 /// ones and cannot collapse.
 const MOST_BLOCK: u64 = 64 * 1024;
@@ -62,16 +59,10 @@ pub fn archive(steps: &mut Steps, log: &Path, target: &Path, form: Form) -> Resu
     let output = new_file(&partial, mode).map_err(archive_failed)?;
     let _removed = Removed(&partial);
     let mut packer = Packer::new(&output, form);
-    let mut packed = 0;
-    for _ in 0..ROUNDS {
-        let size = source.metadata().map_err(read_failed)?.len();
-        let to = last_border(size, block);
-        if to <= packed {
-            break;
-        }
-        steps.add(&mut packer, &source, packed, to, &partial)?;
-        packed = to;
-    }
+    // Once only: what is written meanwhile may come faster than it compresses.
+    let size = source.metadata().map_err(read_failed)?.len();
+    let packed = last_border(size, block);
+    steps.add(&mut packer, &source, 0, packed, &partial)?;
     // What was large is on disk before the log is told of its archive.
     output.sync_data().map_err(archive_failed)?;
 
