@@ -1,7 +1,12 @@
 //! From the command line to a verb: names, arguments, aliases. No I/O.
 
 pub mod completions;
+pub mod config;
+pub mod databases;
+pub mod diagnosis;
 pub mod grouped;
+pub mod logs;
+pub mod setup;
 pub mod shell;
 pub mod support;
 
@@ -130,12 +135,27 @@ ACTION: status, on|add|enable, off|del|disable, or any verb of systemctl.")]
         #[arg(value_name = "LINES", default_value_t = 100)]
         lines: u32,
     },
+    /// Setting a new server up.
+    #[command(flatten)]
+    Setup(setup::SetupVerb),
+    /// Maintenance of databases
+    #[command(flatten)]
+    Databases(databases::DatabasesVerb),
+    /// Configuration
+    #[command(flatten)]
+    Config(config::ConfigVerb),
     /// Facts and archives for support.
     #[command(flatten)]
     Support(support::SupportVerb),
     /// Help at the shell.
     #[command(flatten)]
     Shell(shell::ShellVerb),
+    /// Verbs about logs
+    #[command(flatten)]
+    Logs(logs::LogsVerb),
+    /// Diagnosis and the last resorts.
+    #[command(flatten)]
+    Diagnosis(diagnosis::DiagnosisVerb),
     /// Say which program and version this is
     Version,
     /// Internal: compress an archived log
@@ -331,7 +351,9 @@ pub fn verbs() -> Vec<String> {
     Cli::command()
         .get_subcommands()
         .filter(|verb| !verb.is_hide_set())
-        .map(|verb| verb.get_name().to_owned())
+        .flat_map(|verb| std::iter::once(verb.get_name()).chain(verb.get_visible_aliases()))
+        .map(str::to_owned)
+        .chain(["help".to_owned()])
         .collect()
 }
 

@@ -40,11 +40,7 @@ fn main() -> ExitCode {
         .map(|scenario| {
             let ignored = scenario.not_run().is_some();
             Trial::test(scenario.name(), move || {
-                let t = std::time::Instant::now();
                 (scenario.run)();
-                if std::env::var_os("SUITE_TIMES").is_some() {
-                    eprintln!("TIME {:.2} {}", t.elapsed().as_secs_f64(), scenario.name());
-                }
                 Ok(())
             })
             .with_ignored_flag(ignored)

@@ -1,12 +1,16 @@
 //! The verbs: each settles whose server is meant, loads the settings, acts on
 //! the server, and maps what came of it to an exit code.
 
+mod config;
+mod databases;
+mod diagnosis;
 mod identity;
 mod live;
 mod loading;
 mod logs;
 mod restart;
 mod service;
+mod setup;
 pub mod shell;
 mod start;
 mod status;
@@ -80,9 +84,14 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         Verb::Console => live::console(call, false, ui),
         Verb::Statusd => service::run(call, Some("status")),
         Verb::Service { action } => service::run(call, action.as_deref()),
+        Verb::Logs(verb) => logs::run(call, verb, ui),
         Verb::Systemlog { lines } => logs::systemlog(call, lines, ui),
+        Verb::Setup(verb) => setup::run(call, verb, ui),
+        Verb::Databases(verb) => databases::run(call, verb, ui),
+        Verb::Config(verb) => config::run(call, verb, ui),
         Verb::Support(verb) => support::run(call, verb, ui),
         Verb::Shell(verb) => shell::run(call, verb, ui),
+        Verb::Diagnosis(verb) => diagnosis::run(call, verb, ui),
         Verb::Version => {
             ui.line(&format!("rc_domino {}", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Done)

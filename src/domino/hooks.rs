@@ -40,6 +40,22 @@ pub enum Hook {
     ClearLogs,
 }
 
+/// Every point.
+pub const ALL: [Hook; 12] = [
+    Hook::PreStartup,
+    Hook::PostStartup,
+    Hook::PreShutdown,
+    Hook::PostShutdown,
+    Hook::PreKill,
+    Hook::PostKill,
+    Hook::PreCleanup,
+    Hook::PostCleanup,
+    Hook::PreStatus,
+    Hook::ShutdownDelayed,
+    Hook::RemoveTempFiles,
+    Hook::ClearLogs,
+];
+
 impl Hook {
     /// The setting that names the script.
     pub fn setting(self) -> &'static str {
@@ -130,7 +146,7 @@ fn shown_line(line: &[u8]) -> String {
 
 /// The value names a file; or, since the original let the shell split it, a
 /// file and its arguments.
-fn command_of(value: &OsStr) -> (PathBuf, Vec<OsString>) {
+pub fn command_of(value: &OsStr) -> (PathBuf, Vec<OsString>) {
     let whole = Path::new(value);
     if whole.exists() {
         return (whole.to_path_buf(), Vec::new());

@@ -142,6 +142,7 @@ settings! {
         auto_config_env_file: Path or "DOMINO_DATA_PATH/DominoAutoConfig.env", "DOMINO_AUTO_CONFIG_ENV_FILE", "", "One-Touch Setup by environment variables";
         auto_config_json_file: Path or "DOMINO_DATA_PATH/DominoAutoConfig.json", "DOMINO_AUTO_CONFIG_JSON_FILE", "", "One-Touch Setup by a JSON file";
         auto_config_template_json_file: Path or "DOMINO_DATA_PATH/DominoAutoConfigTemplate.json", "DOMINO_AUTO_CONFIG_TEMPLATE_JSON_FILE", "", "template from which the JSON file is made";
+        auto_cfg_defaults_env_file: Path or "DOMINO_DATA_PATH/DominoAutoConfigDefault.env", "DOMINO_AUTO_CFG_DEFAULTS_ENV_FILE", "", "presets for what setup asks, '-' for none";
     }
     "Service" {
         systemd_name: Text or "domino.service", "DOMINO_SYSTEMD_NAME", "", "the systemd unit";

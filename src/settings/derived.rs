@@ -218,6 +218,14 @@ impl Settings {
         })
     }
 
+    /// Presets for the questions of `setup`; none where it is set to `-`.
+    pub fn auto_cfg_defaults_env_file(&self) -> Option<PathBuf> {
+        let file = or_below(&self.configured.auto_cfg_defaults_env_file, || {
+            self.data_path().join("DominoAutoConfigDefault.env")
+        });
+        (file.as_os_str() != "-").then_some(file)
+    }
+
     /// What becomes of a renamed log.nsf.
     pub fn log_db_backup(&self) -> DatabaseBackup {
         self.backup(&self.configured.log_db_backup, self.log_db_backup_dir())
@@ -274,6 +282,11 @@ impl Settings {
         self.configured.lock_timeout.value.unwrap_or_else(default)
     }
 
+    /// The editor that is configured, if one is.
+    pub fn configured_editor(&self) -> Option<Vec<OsString>> {
+        self.configured.edit_command.value.clone()
+    }
+
     /// The editor: configured, else $EDITOR, else vi.
     pub fn edit_command(&self) -> Vec<OsString> {
         if let Some(words) = &self.configured.edit_command.value {
@@ -321,6 +334,7 @@ impl Settings {
             "DOMINO_AUTO_CONFIG_ENV_FILE" => self.auto_config_env_file().into(),
             "DOMINO_AUTO_CONFIG_JSON_FILE" => self.auto_config_json_file().into(),
             "DOMINO_AUTO_CONFIG_TEMPLATE_JSON_FILE" => self.auto_config_template_json_file().into(),
+            "DOMINO_AUTO_CFG_DEFAULTS_ENV_FILE" => self.auto_cfg_defaults_env_file()?.into(),
             "DOMINO_LOG_DB_BACKUP_DIR" => self.log_db_backup_dir().into(),
             "DOMINO_DOMLOG_DB_BACKUP_DIR" => self.domlog_db_backup_dir().into(),
             "DOMINO_LAST_LOG_DB_FILE" => self.last_log_db_file().into(),

@@ -1,4 +1,4 @@
-//! `stop` answers 0 only when nothing is left: the promise.
+//! `stop` answers 0 only when nothing is left: the promise (D18, D20).
 
 use crate::support::{Sandbox, wait_until};
 use std::fs;
@@ -16,7 +16,7 @@ scenarios![
     a_full_disk_does_not_keep_a_server_up needs Root,
 ];
 
-/// The server is gone, a task of it still writes.
+/// D20: the server is gone, a task of it still writes.
 fn left_behind_tasks_are_waited_for() {
     let sandbox = Sandbox::new();
     sandbox.mode("leave_task=router\nleave_task_seconds=2\n");
@@ -109,6 +109,7 @@ fn fault_recovery_does_not_outwit_a_stop() {
     sandbox.kill();
 }
 
+/// D33.
 fn the_controller_stays_after_quit() {
     let sandbox = Sandbox::with(&[("DOMINO_USE_JAVA_CONTROLLER", "yes")]);
     sandbox.run(&["start"]).code(0);
