@@ -126,7 +126,7 @@ fn sleeper(sandbox: &Sandbox, directory: &Path, name: &str) -> PathBuf {
     path
 }
 
-fn started<'a>(sandbox: &'a Sandbox, program: impl Into<PathBuf>, arguments: &[&str]) -> Running {
+fn started(sandbox: &Sandbox, program: impl Into<PathBuf>, arguments: &[&str]) -> Running {
     Command::new(sandbox, program.into())
         .args(arguments)
         .open_input()

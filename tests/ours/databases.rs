@@ -1,7 +1,6 @@
 //! compact and fixup: options, exit codes, and when they are refused.
 
 use crate::support::{Sandbox, wait_until};
-use std::time::Duration;
 
 scenarios![
     options_are_split_as_a_shell_splits_the_setting,
