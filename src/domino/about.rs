@@ -306,18 +306,20 @@ pub fn state_text(state: &State) -> String {
 
 /// A number of bytes as a person reads it.
 pub fn size(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    for unit in ["B", "KiB", "MiB", "GiB", "TiB"] {
-        if value < 1000.0 || unit == "TiB" {
-            return if unit == "B" {
-                format!("{bytes} B")
-            } else {
-                format!("{value:.1} {unit}")
-            };
-        }
-        value /= 1024.0;
+    if bytes < 1000 {
+        return format!("{bytes} B");
     }
-    String::new()
+    // In tenths of the unit, rounded; whole numbers keep the program small.
+    let mut tenths = u128::from(bytes) * 10;
+    let mut unit = "";
+    for next in ["KiB", "MiB", "GiB", "TiB"] {
+        if tenths < 10_000 && !unit.is_empty() {
+            break;
+        }
+        tenths = (tenths + 512) / 1024;
+        unit = next;
+    }
+    format!("{}.{} {unit}", tenths / 10, tenths % 10)
 }
 
 /// A time as a person reads it.

@@ -44,7 +44,10 @@ fn about_describes_host_and_server() {
 
 fn about_calls_nobody() {
     let sandbox = Sandbox::new();
-    let curl = sandbox.script("curl", "touch called; echo '{\"ip\": \"192.0.2.1\"}'");
+    let curl = sandbox.script(
+        "curl",
+        "touch called; printf '{\\n  \"ip\": \"192.0.2.1\",\\n}\\n'",
+    );
     let path = format!("{}:/usr/bin:/bin", curl.parent().unwrap().display());
     let called = || sandbox.base.join("called").exists();
     sandbox

@@ -293,10 +293,17 @@ fn take(plan: &mut Plan, group: &str, found: Found) {
     }
 }
 
+fn newest_first(found: &mut [Found]) {
+    found.sort_unstable_by(|one, other| {
+        let by_age = other.modified.cmp(&one.modified);
+        by_age.then_with(|| one.below.cmp(&other.below))
+    });
+}
+
 /// Files by age, the newest first; those that are too old only if they are the
 /// newest NSD.
 fn newest_nsd_first(mut found: Vec<Found>, wanted: &Wanted) -> Vec<Found> {
-    found.sort_by_key(|found| std::cmp::Reverse(found.modified));
+    newest_first(&mut found);
     let is_nsd = |found: &Found| {
         let name = found.path.file_name().unwrap_or_default().as_bytes();
         name.to_ascii_lowercase().starts_with(b"nsd_")
@@ -332,7 +339,7 @@ fn archived_logs(partition: &Partition, plan: &mut Plan, wanted: &Wanted) -> Vec
             })
         })
         .collect();
-    found.sort_by_key(|found| std::cmp::Reverse(found.modified));
+    newest_first(&mut found);
     if found.len() > MOST_FILES {
         plan.leave_out(&directory, "there are too many archived logs");
         found.truncate(MOST_FILES);

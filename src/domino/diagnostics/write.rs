@@ -199,9 +199,7 @@ impl Run<'_, '_> {
             .member(&self.name(&item.name), length, item.modified)
             .map_err(Error::file("write", self.archive))?;
         let mut masker = self::masker(&item.source);
-        let written = self.read(item, &mut masker, true, &mut |part| {
-            member.write(part).map_err(Fault::Archive)
-        })?;
+        let written = self.read(item, &mut masker, true, &mut |part| member.write(part))?;
         if let Err(Fault::Archive(cause)) = written {
             return Err(Error::file("write", self.archive)(cause));
         }
@@ -246,7 +244,7 @@ impl Run<'_, '_> {
         item: &Item,
         masker: &mut Masker,
         counts: bool,
-        out: &mut impl FnMut(&[u8]) -> std::result::Result<(), Fault>,
+        out: &mut dyn FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<std::result::Result<(), Fault>> {
         let mut reader = match open(item, masker) {
             Ok(reader) => reader,
@@ -262,11 +260,11 @@ impl Run<'_, '_> {
                 Err(error) => return Ok(Err(Fault::Source(error))),
             };
             if count == 0 {
-                return Ok(masker.finish(out));
+                return Ok(masker.finish(out).map_err(Fault::Archive));
             }
             read += count as u64;
-            if let Err(fault) = masker.feed(&piece[..count], out) {
-                return Ok(Err(fault));
+            if let Err(cause) = masker.feed(&piece[..count], out) {
+                return Ok(Err(Fault::Archive(cause)));
             }
         }
     }
