@@ -27,6 +27,7 @@ pub mod partition;
 pub mod pid_file;
 pub mod processes;
 pub mod progress;
+pub mod quit;
 pub mod readiness;
 pub mod report;
 pub mod resources;
