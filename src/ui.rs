@@ -94,6 +94,24 @@ impl Ui {
         let _ = std::io::stderr().write_all(text.as_bytes());
     }
 
+    /// All that a reader has, as it is, until nobody listens any more. Fails
+    /// where the reading does.
+    pub fn stream(&mut self, reader: &mut dyn std::io::Read) -> std::io::Result<()> {
+        self.end_progress();
+        let mut block = vec![0; 64 * 1024];
+        let mut out = std::io::stdout().lock();
+        loop {
+            let count = match reader.read(&mut block) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                other => other?,
+            };
+            if count == 0 || out.write_all(&block[..count]).is_err() {
+                let _ = out.flush();
+                return Ok(());
+            }
+        }
+    }
+
     /// An error, on stderr.
     pub fn error(&mut self, text: &str) {
         self.complain(Tint::Red, "rc_domino: ", text);

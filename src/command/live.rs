@@ -5,6 +5,7 @@ use super::loading;
 use super::{Call, with_work};
 use crate::domino::follow::Follower;
 use crate::domino::processes;
+use crate::domino::server_log::ServerLog;
 use crate::domino::state::State;
 use crate::domino::{Partition, Reporter, client};
 use crate::error::{Error, Result, shown};
@@ -16,7 +17,6 @@ use rustyline::{DefaultEditor, ExternalPrinter};
 use std::ffi::OsString;
 use std::io::{BufRead, IsTerminal, Write};
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -46,23 +46,13 @@ pub fn console(call: &Call, filtered: bool, ui: &mut Ui) -> Result<Exit> {
 /// The console of a server whose settings are loaded.
 pub fn on_partition(partition: &Partition, filtered: bool, ui: &mut Ui) -> Result<Exit> {
     let filter = Filter::of(partition, filtered)?;
-    let log = log_of(partition);
-    let follower = Follower::new(log, FIRST_LINES)?;
+    let log = ServerLog::shown(partition);
+    let follower = Follower::new(log.path().to_path_buf(), FIRST_LINES)?;
     if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
         interactive(partition, follower, filter, ui)
     } else {
         plain(partition, follower, filter, ui)
     }
-}
-
-/// The console log, or Domino's own where the configured one is not there.
-fn log_of(partition: &Partition) -> PathBuf {
-    let log = partition.log();
-    if log.exists() {
-        return log;
-    }
-    let own = partition.support().join("console.log");
-    if own.exists() { own } else { log }
 }
 
 /// Lines that are not shown: DOMINO_MONITOR_FILTER_STRING, as `grep -v -E`.
@@ -226,7 +216,8 @@ pub struct Background {
 impl Background {
     /// Shows a server's log on stdout while something else goes on.
     pub fn start(partition: &Partition) -> Result<Background> {
-        let follower = Follower::new(log_of(partition), 0)?;
+        let log = ServerLog::shown(partition);
+        let follower = Follower::new(log.path().to_path_buf(), 0)?;
         Ok(Background::spawn(follower, crate::ui::raw_line))
     }
 

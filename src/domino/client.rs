@@ -1,11 +1,16 @@
 //! Talks to a running server as its own console commands do: `server -c`,
 //! `server -q`. Each command is one argument; no shell stands between.
 
+use super::follow::Follower;
+use super::processes;
 use super::server_log::ServerLog;
+use super::state::State;
 use super::tools::{Tool, ToolEnd, Work, launch, output_to, program_failed, run_to_log};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::os::spawn::Child;
+use crate::os::wait::wait_any;
 use std::ffi::OsStr;
+use std::time::{Duration, Instant};
 
 /// Sends a console command and waits for the sender to end.
 pub fn command(work: &mut Work, text: &OsStr) -> Result<ToolEnd> {
@@ -15,8 +20,11 @@ pub fn command(work: &mut Work, text: &OsStr) -> Result<ToolEnd> {
 
 /// Starts `server` with these arguments, its output going to the console log,
 /// and does not wait for it.
-pub fn start_client(work: &mut Work, arguments: &[&str]) -> Result<Child> {
-    let tool = Tool::new(work.partition.program("server"), arguments);
+pub fn start_client(work: &mut Work, arguments: &[impl AsRef<OsStr>]) -> Result<Child> {
+    let tool = Tool::new(
+        work.partition.program("server"),
+        arguments.iter().map(AsRef::as_ref),
+    );
     let log = ServerLog::of(work.partition).open_for_append()?;
     let mut launch = launch(work.partition, &tool);
     output_to(&mut launch, &log)?;
@@ -24,4 +32,70 @@ pub fn start_client(work: &mut Work, arguments: &[&str]) -> Result<Child> {
     // to shut down half-way.
     launch.new_session = true;
     launch.spawn().map_err(program_failed(&tool.program))
+}
+
+/// How often the log is looked at while an answer is awaited.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Silence that counts as the end of an answer.
+const QUIET: Duration = Duration::from_millis(500);
+
+/// What came of a console command.
+#[derive(Debug)]
+pub struct Sent {
+    /// How its sender ended; None: it has not within the time.
+    pub sender: Option<ToolEnd>,
+    /// How many lines the log has got meanwhile.
+    pub lines: u64,
+}
+
+/// Sends a console command to a running server and hands each line that the
+/// log gets to `line`, until the sender has ended and the log is quiet, or
+/// until `limit` is over. Sending is never broken off.
+pub fn ask(
+    work: &mut Work,
+    text: &OsStr,
+    limit: Duration,
+    line: &mut dyn FnMut(&[u8]),
+) -> Result<Sent> {
+    if !State::of(processes::find(work.partition)?).is_running() {
+        return Err(Error::NeedsServer {
+            server: work.partition.name(),
+        });
+    }
+    let log = ServerLog::shown(work.partition);
+    let mut follower = Follower::new(log.path().to_path_buf(), 0)?;
+    let mut child = start_client(work, &[OsStr::new("-c"), text])?;
+    let until = Instant::now() + limit;
+    let mut lines = 0;
+    let mut sender = None;
+    let mut heard: Option<Instant> = None;
+    loop {
+        if sender.is_none() {
+            let ended = child
+                .try_wait()
+                .map_err(Error::system("wait for server -c"))?;
+            sender = ended.map(ToolEnd::Ended);
+        }
+        follower.read_new(|text| {
+            lines += 1;
+            heard = Some(Instant::now());
+            line(text);
+        })?;
+        let now = Instant::now();
+        let quiet = sender.is_some() && heard.is_some_and(|heard| now - heard >= QUIET);
+        if quiet || now >= until {
+            return Ok(Sent { sender, lines });
+        }
+        let step = until.min(now + LOOK_EVERY);
+        let wake = wait_any(&[], Some(work.signals), &[], Some(step))
+            .map_err(Error::system("wait for an answer"))?;
+        if let Some(signal) = wake.signal {
+            let state = format!(
+                "the command was sent; its output goes on in {}",
+                log.path().display()
+            );
+            return Err(work.interrupted(signal, state));
+        }
+    }
 }

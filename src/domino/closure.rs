@@ -34,6 +34,16 @@ pub fn mark_unclean(work: &mut Work, how: &str) {
     }
 }
 
+/// Writes it down where only Domino's own list of processes says it: the list
+/// is about to go.
+pub fn keep_witness(work: &mut Work) {
+    if !marker(work.partition).exists()
+        && let Some(how) = unclean(work.partition)
+    {
+        mark_unclean(work, &how);
+    }
+}
+
 /// Forgets it: a server that starts recovers its databases.
 pub fn forget(work: &mut Work) {
     let path = marker(work.partition);

@@ -1,16 +1,15 @@
 //! What is tidied up before a start: directories, loadmon, temporary files,
 //! old logs.
 
-use super::hooks::{self, Hook};
+use super::hooks::{self, Hook, HookEnd};
 use super::partition::Partition;
-use super::tools::{Tool, Work, launch};
-use crate::error::Result;
+use super::sweep::{Mode, Pattern, Sweep, Sweeper, Swept};
+use super::tools::Work;
+use crate::error::{Result, shown};
 use crate::settings::Setting;
-use std::ffi::{OsStr, OsString};
-use std::fs::{DirEntry, Metadata};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -52,7 +51,7 @@ pub fn before_start(work: &mut Work) -> Result<()> {
         reset_loadmon(work);
     }
     if settings.clear_logs_startup.value {
-        clear_logs(work, &Ages::configured(work.partition))?;
+        clear_logs(work, &Ages::configured(work.partition), Mode::Remove)?;
     }
     if work.partition.settings.remove_tempfiles.value {
         remove_temporary_files(work)?;
@@ -94,21 +93,58 @@ impl Ages {
     }
 }
 
+/// What came of clearing logs.
+#[derive(Clone, Copy, Debug)]
+pub enum Cleared {
+    /// No days, or no directories for them, are given: nothing was looked at.
+    Nothing,
+    /// The site's script did it.
+    ByScript(HookEnd),
+    /// These files went, or would go.
+    Swept(Swept),
+}
+
 /// Removes logs older than their days, or lets the site's script do it.
-pub fn clear_logs(work: &mut Work, ages: &Ages) -> Result<()> {
-    if work
-        .partition
-        .settings
-        .text(Hook::ClearLogs.setting())
-        .is_some()
-    {
-        hooks::run(work, Hook::ClearLogs, None)?;
-        return Ok(());
+pub fn clear_logs(work: &mut Work, ages: &Ages, mode: Mode) -> Result<Cleared> {
+    if let Some(script) = work.partition.settings.text(Hook::ClearLogs.setting()) {
+        if mode == Mode::List {
+            let line = format!("Would run {} instead", shown(script));
+            work.reporter.info(&line);
+            return Ok(Cleared::ByScript(HookEnd::None));
+        }
+        return hooks::run(work, Hook::ClearLogs, None).map(Cleared::ByScript);
     }
-    for sweep in log_sweeps(work.partition, ages) {
-        sweep.run(work)?;
+    let sweeps = log_sweeps(work.partition, ages);
+    if sweeps.is_empty() {
+        return Ok(Cleared::Nothing);
     }
-    Ok(())
+    let mut total = Swept::default();
+    let mut sweeper = Sweeper::new(mode);
+    for sweep in sweeps {
+        if let Some(held) = held_by(work.partition, &sweep) {
+            work.reporter.warn(&format!(
+                "{} is not cleared: it holds {}; correct the setting that names it",
+                sweep.directory.display(),
+                held.display()
+            ));
+            total.failed += 1;
+            continue;
+        }
+        total += sweeper.run(work, &sweep)?;
+    }
+    Ok(Cleared::Swept(total))
+}
+
+/// The server's data or installation where a sweep of all old files would go
+/// over it: a slip in the configuration must not cost databases.
+fn held_by(partition: &Partition, sweep: &Sweep) -> Option<PathBuf> {
+    if !matches!(sweep.pattern, Pattern::Any) {
+        return None;
+    }
+    let swept = std::fs::canonicalize(&sweep.directory).ok()?;
+    [partition.data(), partition.lotus()]
+        .into_iter()
+        .find(|place| std::fs::canonicalize(place).is_ok_and(|place| place.starts_with(&swept)))
 }
 
 /// What clearing logs comes down to, directory by directory.
@@ -120,6 +156,7 @@ pub fn log_sweeps(partition: &Partition, ages: &Ages) -> Vec<Sweep> {
         if let (Some(directory), Some(days)) = (directory, days) {
             sweeps.push(Sweep {
                 directory,
+                through_link: true,
                 deep,
                 pattern,
                 // As `find -mtime +N`: more than N whole days old.
@@ -130,12 +167,7 @@ pub fn log_sweeps(partition: &Partition, ages: &Ages) -> Vec<Sweep> {
     };
     let configured = |name: &str| settings.text(name).map(PathBuf::from);
     add(configured("DOMINO_LOG_PATH"), ages.logs, true, Pattern::Any);
-    add(
-        Some(settings.technical_support_dir()),
-        ages.logs,
-        true,
-        Pattern::Any,
-    );
+    add(Some(partition.support()), ages.logs, true, Pattern::Any);
     add(
         configured("DOMINO_CUSTOM_LOG_CLEAR_PATH"),
         ages.custom,
@@ -150,15 +182,29 @@ pub fn log_sweeps(partition: &Partition, ages: &Ages) -> Vec<Sweep> {
             server: partition.log().file_stem().unwrap_or_default().to_owned(),
         },
     );
+    // Where nothing names it, a link to elsewhere may lead to what others
+    // share.
+    if configured("DOMINO_IBM_TECHNICAL_SUPPORT_DIR").is_none() {
+        let support = partition.support();
+        for sweep in &mut sweeps {
+            sweep.through_link &= sweep.directory != support;
+        }
+    }
     sweeps
 }
 
 /// The site's own command, or none where files are removed in process.
-fn site_command(configured: &Setting<Vec<OsString>>) -> Vec<OsString> {
-    if configured.value == ["rm", "-f"] {
-        Vec::new()
-    } else {
-        configured.value.clone()
+pub fn site_command(configured: &Setting<Vec<OsString>>) -> Vec<OsString> {
+    match configured.value.as_slice() {
+        [program, option]
+            if ["rm", "/bin/rm", "/usr/bin/rm"]
+                .iter()
+                .any(|rm| program == rm)
+                && option == "-f" =>
+        {
+            Vec::new()
+        }
+        command => command.to_vec(),
     }
 }
 
@@ -173,185 +219,61 @@ fn remove_temporary_files(work: &mut Work) -> Result<()> {
         return Ok(());
     }
     let command = site_command(&work.partition.settings.remove_command_temp);
-    let sweep = |directory: PathBuf, suffix, minimum_age| Sweep {
+    let sweep = |directory: PathBuf, suffixes, minimum_age| Sweep {
         directory,
+        through_link: true,
         deep: true,
-        pattern: Pattern::Suffix(suffix),
+        pattern: Pattern::Suffixes(suffixes),
         minimum_age,
         command: command.clone(),
     };
     let data = work.partition.data();
     let mut sweeps = vec![
-        sweep(data.clone(), ".DTF", Duration::ZERO),
+        sweep(data.clone(), &[".DTF"], Duration::ZERO),
         // A fresh one can hold mail: only those at least a day old go.
-        sweep(data, ".TMP", DAY),
+        sweep(data, &[".TMP"], DAY),
     ];
     if let Some(directory) = work.partition.settings.text("DOMINO_VIEW_REBUILD_DIR") {
-        sweeps.push(sweep(directory.into(), ".DTF", Duration::ZERO));
+        sweeps.push(sweep(directory.into(), &[".DTF"], Duration::ZERO));
     }
+    let mut sweeper = Sweeper::new(Mode::Remove);
     for sweep in sweeps {
-        sweep.run(work)?;
+        sweeper.run(work, &sweep)?;
     }
     Ok(())
 }
 
-/// Which files of a directory are meant.
-#[derive(Clone, Debug)]
-pub enum Pattern {
-    /// All.
-    Any,
-    /// Those whose name ends so.
-    Suffix(&'static str),
-    /// Archives of this server's console log, and no other server's.
-    Archive {
-        /// Stem of the log's name.
-        server: OsString,
-    },
-}
+/// What Sametime leaves in its trace directory.
+const SAMETIME_TRACES: &[&str] = &[".diag", ".lck", ".txt", ".log"];
 
-impl Pattern {
-    fn matches(&self, name: &OsStr) -> bool {
-        match self {
-            Pattern::Any => true,
-            Pattern::Suffix(suffix) => name.as_bytes().ends_with(suffix.as_bytes()),
-            Pattern::Archive { server } => is_archive(name.as_bytes(), server.as_bytes()),
-        }
+/// Removes Sametime's traces and empties its log, as Sametime's own start
+/// script does. Returns what went; None where there is no trace directory.
+pub fn reset_sametime_logs(work: &mut Work) -> Result<Option<Swept>> {
+    let data = work.partition.data();
+    let directory = data.join("trace");
+    // A link to a directory counts: Sametime writes through it.
+    if !directory.is_dir() {
+        return Ok(None);
     }
-}
-
-/// `SERVER_YYMMDD_HHMMSS…log.gz`: the date keeps `mail` from matching
-/// archives of `mail_hub`.
-fn is_archive(name: &[u8], server: &[u8]) -> bool {
-    let Some(rest) = name
-        .strip_prefix(server)
-        .and_then(|rest| rest.strip_prefix(b"_"))
-        .and_then(|rest| rest.strip_suffix(b".log.gz"))
-    else {
-        return false;
+    let sweep = Sweep {
+        directory,
+        through_link: true,
+        deep: true,
+        pattern: Pattern::Suffixes(SAMETIME_TRACES),
+        minimum_age: Duration::ZERO,
+        command: site_command(&work.partition.settings.remove_command_temp),
     };
-    let digits = |part: &[u8]| part.len() == 6 && part.iter().all(u8::is_ascii_digit);
-    rest.len() >= 13
-        && digits(&rest[..6])
-        && rest[6] == b'_'
-        && digits(&rest[7..13])
-        && (rest.len() == 13 || rest[13] == b'_')
-}
-
-/// Files of one directory that are due for removal.
-#[derive(Clone, Debug)]
-pub struct Sweep {
-    /// Where to look; what is reached through links is left alone.
-    pub directory: PathBuf,
-    /// Whether subdirectories count.
-    pub deep: bool,
-    /// Which names.
-    pub pattern: Pattern,
-    /// How old at least, by time of last modification.
-    pub minimum_age: Duration,
-    /// The site's command in place of removing; none: removed in process.
-    pub command: Vec<OsString>,
-}
-
-impl Sweep {
-    /// Removes what is due and says how much that was.
-    pub fn run(&self, work: &mut Work) -> Result<()> {
-        let due = match self.due() {
-            Ok(due) => due,
-            Err(cause) => {
-                work.reporter.warn(&format!(
-                    "cannot read {}: {cause}",
-                    self.directory.display()
-                ));
-                return Ok(());
-            }
-        };
-        let (mut removed, mut bytes) = (0u64, 0u64);
-        let mut failed: Option<String> = None;
-        for (path, size) in due {
-            work.check_signals("clean-up ended before it was done; the server was not started")?;
-            match self.remove(work, &path) {
-                Ok(()) => {
-                    removed += 1;
-                    bytes += size;
-                }
-                Err(problem) => {
-                    failed.get_or_insert(format!("{}: {problem}", path.display()));
-                }
-            }
-        }
-        if removed > 0 {
-            work.reporter.info(&format!(
-                "Removed {removed} files ({} KiB) from {}",
-                bytes.div_ceil(1024),
-                self.directory.display()
-            ));
-        }
-        if let Some(first) = failed {
-            work.reporter.warn(&format!(
-                "some files could not be removed, the first: {first}"
-            ));
-        }
-        Ok(())
-    }
-
-    fn remove(&self, work: &mut Work, path: &Path) -> std::result::Result<(), String> {
-        let Some((program, arguments)) = self.command.split_first() else {
-            return std::fs::remove_file(path).map_err(|cause| cause.to_string());
-        };
-        let mut tool = Tool::new(program.into(), arguments.iter().cloned());
-        tool.arguments.push(path.into());
-        let mut child = launch(work.partition, &tool)
-            .spawn()
-            .map_err(|cause| cause.to_string())?;
-        match child.wait() {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(status.to_string()),
-            Err(cause) => Err(cause.to_string()),
+    let mut swept = Sweeper::new(Mode::Remove).run(work, &sweep)?;
+    let log = data.join("sametime.log");
+    let emptied = crate::os::files::open_append(&log, 0o644).and_then(|log| log.set_len(0));
+    match emptied {
+        Ok(()) => work.reporter.info(&format!("Emptied {}", log.display())),
+        Err(cause) => {
+            work.reporter.warn(&cause.to_string());
+            swept.failed += 1;
         }
     }
-
-    /// The files that are due, with their sizes.
-    pub fn due(&self) -> std::io::Result<Vec<(PathBuf, u64)>> {
-        let mut due = Vec::new();
-        let mut directories = vec![self.directory.clone()];
-        let now = SystemTime::now();
-        let mut first = true;
-        while let Some(directory) = directories.pop() {
-            let entries = match std::fs::read_dir(&directory) {
-                Ok(entries) => entries,
-                Err(cause) if first && cause.kind() == std::io::ErrorKind::NotFound => break,
-                Err(cause) if first => return Err(cause),
-                // A subdirectory that went away or is closed to us.
-                Err(_) => continue,
-            };
-            first = false;
-            for entry in entries.flatten() {
-                let Ok(kind) = entry.file_type() else {
-                    continue;
-                };
-                if kind.is_dir() {
-                    if self.deep {
-                        directories.push(entry.path());
-                    }
-                } else if kind.is_file()
-                    && self.pattern.matches(&entry.file_name())
-                    && let Some(size) = self.old_enough(&entry, now)
-                {
-                    due.push((entry.path(), size));
-                }
-            }
-        }
-        Ok(due)
-    }
-
-    fn old_enough(&self, entry: &DirEntry, now: SystemTime) -> Option<u64> {
-        let found: Metadata = entry.metadata().ok()?;
-        if self.minimum_age.is_zero() {
-            return Some(found.len());
-        }
-        let age = now.duration_since(found.modified().ok()?).ok()?;
-        (age >= self.minimum_age).then_some(found.len())
-    }
+    Ok(Some(swept))
 }
 
 #[cfg(test)]
@@ -359,53 +281,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_this_servers_archives_match() {
-        let pattern = Pattern::Archive {
-            server: "mail".into(),
+    fn rm_in_its_usual_forms_is_built_in() {
+        let command = |words: &[&str]| {
+            site_command(&Setting {
+                value: words.iter().map(OsString::from).collect(),
+                source: crate::settings::Source::Default,
+            })
         };
-        for (name, expected) in [
-            ("mail_261122_170000.log.gz", true),
-            ("mail_261122_170000_tag.log.gz", true),
-            ("mail_hub_261122_170000.log.gz", false),
-            ("hub_261122_170000.log.gz", false),
-            ("mail_261122_170000.log", false),
-            ("mail_.log.gz", false),
-            ("mail_26112a_170000.log.gz", false),
-        ] {
-            assert_eq!(pattern.matches(OsStr::new(name)), expected, "{name}");
-        }
-    }
-
-    #[test]
-    fn a_sweep_never_follows_links_and_minds_age() {
-        let outside = tempfile::tempdir().unwrap();
-        std::fs::write(outside.path().join("x.TMP"), b"keep").unwrap();
-        let inside = tempfile::tempdir().unwrap();
-        let old = inside.path().join("deep/old.TMP");
-        std::fs::create_dir(inside.path().join("deep")).unwrap();
-        for file in [&old, &inside.path().join("new.TMP")] {
-            std::fs::write(file, b"x").unwrap();
-        }
-        std::fs::File::options()
-            .write(true)
-            .open(&old)
-            .unwrap()
-            .set_modified(SystemTime::now() - DAY * 2)
-            .unwrap();
-        std::os::unix::fs::symlink(outside.path(), inside.path().join("link")).unwrap();
-        std::os::unix::fs::symlink(outside.path().join("x.TMP"), inside.path().join("l.TMP"))
-            .unwrap();
-        let mut sweep = Sweep {
-            directory: inside.path().into(),
-            deep: true,
-            pattern: Pattern::Suffix(".TMP"),
-            minimum_age: DAY,
-            command: Vec::new(),
-        };
-        assert_eq!(sweep.due().unwrap(), [(old, 1)]);
-        sweep.deep = false;
-        assert_eq!(sweep.due().unwrap(), []);
-        sweep.directory = inside.path().join("missing");
-        assert_eq!(sweep.due().unwrap(), []);
+        assert!(command(&["rm", "-f"]).is_empty());
+        assert!(command(&["/bin/rm", "-f"]).is_empty());
+        assert_eq!(command(&["ls", "-l"]), ["ls", "-l"]);
+        assert_eq!(command(&["rm", "-i"]), ["rm", "-i"]);
     }
 }

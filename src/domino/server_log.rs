@@ -4,6 +4,7 @@ use super::partition::Partition;
 use crate::error::{Error, Result};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// At most this much of a log is looked at when searching it: 5,000 lines, as
@@ -22,6 +23,26 @@ impl ServerLog {
         ServerLog {
             path: partition.log(),
         }
+    }
+
+    /// The log that shows what the server says now: the Java controller's
+    /// where it runs the server, else the configured one, else Domino's own
+    /// console.log.
+    pub fn shown(partition: &Partition) -> ServerLog {
+        let log = partition.log();
+        if !log.exists() {
+            let own = partition.support().join("console.log");
+            return ServerLog::at(if own.exists() { own } else { log });
+        }
+        if partition.settings.use_java_controller.value
+            && let Ok(ini) = partition.notes_ini()
+            // Older versions name it below the data directory.
+            && let Some(path) = ini.path("DominoControllerCurrentLog", &partition.data())
+            && path.is_file()
+        {
+            return ServerLog::at(path);
+        }
+        ServerLog::at(log)
     }
 
     /// A log by its path.
@@ -78,38 +99,50 @@ impl ServerLog {
 
     /// The last `count` lines, read from the end.
     pub fn last_lines(&self, count: usize) -> Result<Vec<u8>> {
-        let read = || -> std::io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        self.tail(count)?
+            .read_to_end(&mut text)
+            .map_err(Error::file("read", &self.path))?;
+        Ok(text)
+    }
+
+    /// The log from its last `count` lines on, up to its present end. Looked
+    /// for from the end: the size of the log does not matter.
+    pub fn tail(&self, count: usize) -> Result<std::io::Take<File>> {
+        let open = || -> std::io::Result<std::io::Take<File>> {
             let mut file = crate::os::files::open_regular(&self.path)?;
-            let mut position = file.metadata()?.len();
-            let mut text: Vec<u8> = Vec::new();
-            let mut block = vec![0; 64 * 1024];
-            while position > 0 && count_lines(&text) <= count {
-                let length = position.min(block.len() as u64);
-                position -= length;
-                file.seek(SeekFrom::Start(position))?;
-                let part = &mut block[..length as usize];
-                file.read_exact(part)?;
-                text.splice(0..0, part.iter().copied());
-            }
-            let excess = count_lines(&text).saturating_sub(count);
-            let start = line_starts(&text).nth(excess).unwrap_or(text.len());
-            Ok(text.split_off(start))
+            let end = file.metadata()?.len();
+            let start = start_of_last(&file, end, count)?;
+            file.seek(SeekFrom::Start(start))?;
+            Ok(file.take(end - start))
         };
-        read().map_err(Error::file("read", &self.path))
+        open().map_err(Error::file("read", &self.path))
     }
 }
 
-fn count_lines(text: &[u8]) -> usize {
-    line_starts(text).count()
-}
-
-fn line_starts(text: &[u8]) -> impl Iterator<Item = usize> + '_ {
-    (!text.is_empty()).then_some(0).into_iter().chain(
-        text.iter()
-            .enumerate()
-            .filter(|(at, byte)| **byte == b'\n' && at + 1 < text.len())
-            .map(|(at, _)| at + 1),
-    )
+/// Where the last `count` lines of a file of `end` bytes begin.
+fn start_of_last(file: &File, end: u64, count: usize) -> std::io::Result<u64> {
+    let mut block = vec![0; 64 * 1024];
+    let mut position = end;
+    let mut found = 0;
+    while position > 0 && count > 0 {
+        let length = position.min(block.len() as u64);
+        position -= length;
+        let part = &mut block[..length as usize];
+        file.read_exact_at(part, position)?;
+        for (at, byte) in part.iter().enumerate().rev() {
+            // The newline at the very end ends the last line, it begins none.
+            let next = position + at as u64 + 1;
+            if *byte != b'\n' || next == end {
+                continue;
+            }
+            found += 1;
+            if found == count {
+                return Ok(next);
+            }
+        }
+    }
+    Ok(if count == 0 { end } else { 0 })
 }
 
 /// Whether `needle` stands in `text`.

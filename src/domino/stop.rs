@@ -8,6 +8,7 @@ use super::hooks::{self, Hook};
 use super::nsd;
 use super::pid_file;
 use super::processes::{self, Programs, Role};
+use super::quit::Quit;
 use super::server_log::{ServerLog, contains};
 use super::state::State;
 use super::tools::{Work, launch, output_to};
@@ -28,6 +29,10 @@ const AFTER_KILL: Duration = Duration::from_secs(10);
 
 /// How long the Java controller may take, as in the original: 10 × 10 s.
 const CONTROLLER_LIMIT: Duration = Duration::from_secs(100);
+
+/// How long Domino's fault recovery takes at most to start a new server after
+/// the end of one; an assumption, HCL names no figure.
+const FAULT_RECOVERY: Duration = Duration::from_secs(1);
 
 /// The line by which Domino says that it is dying (looked for by the original
 /// too, in the last 5,000 lines; here only in what this shutdown wrote).
@@ -118,15 +123,15 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
     }
     let written_before = log.size();
     let began = Instant::now();
-    if server.is_some() {
-        work.reporter.info("Waiting for the shutdown to complete");
-        if let Err(error) = client::start_client(work, &["-q"]) {
-            work.reporter
-                .warn(&format!("{error}; the server could not be told to quit"));
+    let mut quit = match server {
+        Some(_) => {
+            work.reporter.info("Waiting for the shutdown to complete");
+            Quit::send(work)
         }
-    }
+        None => Quit::unneeded(),
+    };
     let mut watch = Watch::new(programs.clone(), work.partition.user.uid, is_controller)?;
-    let killed = !wait_for_shutdown(work, &mut watch, began)?;
+    let killed = !wait_for_shutdown(work, &mut watch, &mut quit, began)?;
     if killed {
         let seconds = began.elapsed().as_secs();
         work.reporter.warn(&format!(
@@ -134,23 +139,15 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
             processes::list(watch.left())
         ));
         closure::mark_unclean(work, "the server was stopped by force");
-        if let Err(error) = nsd::kill(work) {
-            match error {
-                Error::Program { .. } => work.reporter.warn(&error.to_string()),
-                other => return Err(other),
-            }
-        }
-        watch.look()?;
-        if watch.wait(work.signals, Instant::now() + AFTER_KILL)? != Woken::AllGone
-            && watch.look()?
-        {
-            return Err(still_running(watch.left()));
-        }
+        kill(work, &mut watch)?;
         return Ok(Stopped::Forcibly(began.elapsed()));
     }
     let took = began.elapsed();
     if contains(&log.since(written_before), CRASH_TEXT) {
         closure::mark_unclean(work, "the server crashed while stopping");
+        if comes_back(work, &mut watch)? {
+            return Err(still_running(watch.left()));
+        }
         return Ok(Stopped::Crashing(took));
     }
     Ok(match server {
@@ -161,6 +158,45 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
         }
         None => was_down(work),
     })
+}
+
+/// Lets NSD end what would not stop, and once more what Domino's own fault
+/// recovery brings back then.
+fn kill(work: &mut Work, watch: &mut Watch) -> Result<()> {
+    for _ in 0..2 {
+        if let Err(error) = nsd::kill(work) {
+            soften(work, error)?;
+        }
+        watch.look()?;
+        if watch.wait(work.signals, Instant::now() + AFTER_KILL)? != Woken::AllGone
+            && watch.look()?
+        {
+            return Err(still_running(watch.left()));
+        }
+        if !comes_back(work, watch)? {
+            return Ok(());
+        }
+        work.reporter.warn(&format!(
+            "brought back by Domino's fault recovery: {}",
+            processes::list(watch.left())
+        ));
+    }
+    Err(still_running(watch.left()))
+}
+
+/// After a bad end, fault recovery may start a new server: looks once more
+/// when it had the time to.
+fn comes_back(work: &mut Work, watch: &mut Watch) -> Result<bool> {
+    let until = Instant::now() + FAULT_RECOVERY;
+    let wake = crate::os::wait::wait_any(&[], Some(work.signals), &[], Some(until))
+        .map_err(Error::system("wait"))?;
+    if let Some(signal) = wake.signal {
+        return Err(work.interrupted(
+            signal,
+            "the server was ended; whether it came back was not looked at",
+        ));
+    }
+    watch.look()
 }
 
 /// Broadcast to the users, then the site's own console command.
@@ -210,7 +246,12 @@ fn soften(work: &mut Work, error: Error) -> Result<()> {
 }
 
 /// Waits until all has gone (true), or the shutdown's time is up (false).
-fn wait_for_shutdown(work: &mut Work, watch: &mut Watch, began: Instant) -> Result<bool> {
+fn wait_for_shutdown(
+    work: &mut Work,
+    watch: &mut Watch,
+    quit: &mut Quit,
+    began: Instant,
+) -> Result<bool> {
     let settings = &work.partition.settings;
     let give_up = began + settings.shutdown_timeout.value;
     let mut tika = Some(began + settings.tika_shutdown_term_seconds.value);
@@ -220,7 +261,7 @@ fn wait_for_shutdown(work: &mut Work, watch: &mut Watch, began: Instant) -> Resu
         .then(|| began + settings.shutdown_delayed_seconds.value);
     let mut progress = began + PROGRESS_EVERY;
     loop {
-        let next = [Some(give_up), Some(progress), tika, delayed]
+        let next = [Some(give_up), Some(progress), tika, delayed, quit.next()]
             .into_iter()
             .flatten()
             .min()
@@ -238,6 +279,7 @@ fn wait_for_shutdown(work: &mut Work, watch: &mut Watch, began: Instant) -> Resu
             }
             Woken::TimedOut => {}
         }
+        quit.look(work, watch);
         let now = Instant::now();
         if now >= give_up {
             return Ok(!watch.look()?);

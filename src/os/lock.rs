@@ -152,6 +152,15 @@ fn open_lock_file(path: &Path) -> Result<File, Errno> {
     }
 }
 
+/// Locks an open file until it is closed, if nobody else has it locked; false
+/// if somebody has. True, without a lock, where the filesystem has none.
+pub fn try_exclusive(file: &File) -> io::Result<bool> {
+    match try_flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(true),
+        other => Ok(other?),
+    }
+}
+
 /// Whether the lock could be taken without waiting.
 fn try_flock(file: &File, operation: FlockOperation) -> Result<bool, Errno> {
     loop {

@@ -155,6 +155,11 @@ impl Entry {
         self.pid
     }
 
+    /// The open directory.
+    pub fn directory(&self) -> &OwnedFd {
+        &self.directory
+    }
+
     /// Its effective user when the directory was opened.
     pub fn uid(&self) -> u32 {
         self.uid

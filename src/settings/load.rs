@@ -153,7 +153,11 @@ pub fn load_with(
 
 /// What files find set: the environment, and what the start script sets
 /// before it reads them.
-fn first_scope(user: &OsStr, environment: &[(OsString, OsString)], files: &[PathBuf; 2]) -> Scope {
+pub(super) fn first_scope(
+    user: &OsStr,
+    environment: &[(OsString, OsString)],
+    files: &[PathBuf; 2],
+) -> Scope {
     let mut scope = Scope::from_environment(environment);
     scope.set("DOMINO_USER", user.as_bytes());
     if scope.non_empty("LOGNAME").is_none() {
@@ -169,7 +173,7 @@ fn first_scope(user: &OsStr, environment: &[(OsString, OsString)], files: &[Path
 }
 
 /// Names the first scope has that are no settings.
-const GIVEN: [&[u8]; 2] = [b"DOMINO_CONFIG_FILE", b"DOMINO_DEFAULT_CONFIG_FILE"];
+pub(super) const GIVEN: [&[u8]; 2] = [b"DOMINO_CONFIG_FILE", b"DOMINO_DEFAULT_CONFIG_FILE"];
 
 struct Files<'a> {
     scope: Scope,
@@ -308,7 +312,7 @@ fn line_of(text: &[u8], name: &[u8]) -> Option<usize> {
     lines.position(sets).map(|index| index + 1)
 }
 
-fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+pub(super) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     match read_regular(path, LARGEST) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -412,7 +416,7 @@ pub fn peek(root: &Root, user: &OsStr, name: &str) -> Option<(OsString, Source)>
 
 /// Evaluates what can be and passes over the rest; hands back what was
 /// assigned where.
-fn read_as_data(text: &[u8], scope: &mut Scope) -> Vec<(usize, Vec<u8>)> {
+pub(super) fn read_as_data(text: &[u8], scope: &mut Scope) -> Vec<(usize, Vec<u8>)> {
     let (mut assignments, refusal) = evaluate_up_to_refusal(text, scope);
     scope.apply(&assignments);
     let read_to = match refusal {
