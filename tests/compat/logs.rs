@@ -115,7 +115,9 @@ fn clearlog_goes_by_its_arguments() {
     let (logs, custom) = (sandbox.directory("logs"), sandbox.directory("custom"));
     sandbox.set("DOMINO_LOG_PATH", &logs);
     sandbox.set("DOMINO_CUSTOM_LOG_CLEAR_PATH", &custom);
-    sandbox.directory("data/IBM_TECHNICAL_SUPPORT/sub");
+    for directory in ["IBM_TECHNICAL_SUPPORT", "IBM_TECHNICAL_SUPPORT/sub"] {
+        sandbox.directory(Path::new("data").join(directory));
+    }
     let places = [
         (logs, 30),
         (custom, 30),
