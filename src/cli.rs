@@ -72,6 +72,9 @@ pub struct Cli {
     /// Act on the server itself, never through the service manager
     #[arg(long)]
     pub direct: bool,
+    /// This program began this run, in a login of the Domino user
+    #[arg(long, hide = true)]
+    pub in_login: bool,
     /// When to use colour
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub color: Color,
@@ -290,6 +293,7 @@ pub fn parse(mut arguments: Vec<OsString>) -> Parsed {
             Parsed::Do(Box::new(Cli {
                 user: front.user,
                 direct: false,
+                in_login: false,
                 color: Color::Auto,
                 version: false,
                 verb: Some(Verb::Shell(shell::ShellVerb::Help { verb: None })),

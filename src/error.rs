@@ -31,6 +31,8 @@ pub enum Error {
         /// The command line that would work.
         try_instead: String,
     },
+    /// The Domino user's login ended, with 0, before it ran this program.
+    LoginEnded(OsString),
     /// Giving up root's privileges failed; nothing further was done.
     Switch {
         /// The user to become.
@@ -149,6 +151,7 @@ impl Error {
             | Error::Program { .. }
             | Error::StartFailed(_)
             | Error::StillRunning(_)
+            | Error::LoginEnded(_)
             | Error::NotFlushed { .. }
             | Error::NeedsStopped { .. }
             | Error::Setup(_)
@@ -196,6 +199,11 @@ impl fmt::Display for Error {
             Error::OtherUser { user, try_instead } => write!(
                 f,
                 "this needs user '{}' or root; try: {try_instead}",
+                shown(user)
+            ),
+            Error::LoginEnded(user) => write!(
+                f,
+                "nothing was done: the login of user '{0}' ended by itself before it ran rc_domino; look for 'exit' or 'exec' in his profile ('su - {0}' reads it)",
                 shown(user)
             ),
             Error::Switch { user, cause } => write!(

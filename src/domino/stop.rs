@@ -24,6 +24,9 @@ use std::time::{Duration, Instant};
 /// How often a wait says what it waits for.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 
+/// How long a console command before the quit may take to be sent.
+const SEND_LIMIT: Duration = Duration::from_secs(30);
+
 /// How long processes may take to vanish once NSD has killed them.
 const AFTER_KILL: Duration = Duration::from_secs(10);
 
@@ -143,15 +146,24 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
         return Ok(Stopped::Forcibly(began.elapsed()));
     }
     let took = began.elapsed();
-    if contains(&log.since(written_before), CRASH_TEXT) {
-        closure::mark_unclean(work, "the server crashed while stopping");
+    let crash = if contains(&log.since(written_before), CRASH_TEXT) {
+        Some("the server crashed while stopping".to_owned())
+    } else {
+        // One that was killed, or was dying before it was asked, wrote nothing.
+        server.and_then(|_| closure::still_listed(work.partition))
+    };
+    if let Some(how) = crash {
+        closure::mark_unclean(work, &how);
         if comes_back(work, &mut watch)? {
             return Err(still_running(watch.left()));
         }
         return Ok(Stopped::Crashing(took));
     }
     Ok(match server {
-        Some(_) => Stopped::Cleanly(took),
+        Some(_) => {
+            closure::forget(work);
+            Stopped::Cleanly(took)
+        }
         None if state.has_died() => {
             closure::mark_unclean(work, "the server died");
             Stopped::Forcibly(took)
@@ -204,19 +216,14 @@ fn announce(work: &mut Work) -> Result<()> {
     let settings = &work.partition.settings;
     if settings.broadcast_shutdown_message.value {
         let text = OsStr::new(" BROADCAST \"(!) Domino Server will be stopped now\"");
-        if let Err(error) = client::command(work, text) {
-            soften(work, error)?;
-        }
+        tell_server(work, text)?;
     }
     let settings = &work.partition.settings;
     let delay = settings.pre_shutdown_delay.value;
     if let Some(command) = settings.pre_shutdown_command.value.clone() {
         work.reporter
             .info(&format!("Sending '{}'", shown(&command)));
-        let sent = client::command(work, &command);
-        if let Err(error) = sent {
-            soften(work, error)?;
-        }
+        tell_server(work, &command)?;
         if let Some(delay) = delay.filter(|delay| !delay.is_zero()) {
             work.reporter
                 .info(&format!("Waiting {} seconds after it", delay.as_secs()));
@@ -230,6 +237,22 @@ fn announce(work: &mut Work) -> Result<()> {
                 ));
             }
         }
+    }
+    Ok(())
+}
+
+/// Sends a console command before the quit. A server that hangs takes none:
+/// that is said, and the quit and the shutdown's time limit come all the same.
+fn tell_server(work: &mut Work, command: &OsStr) -> Result<()> {
+    let limit = SEND_LIMIT.min(work.partition.settings.shutdown_timeout.value);
+    match client::command(work, command, Some(limit)) {
+        Ok(end) if !end.success() => work.reporter.warn(&format!(
+            "the server did not take '{}': 'server -c' {}; going on",
+            shown(command),
+            end.describe()
+        )),
+        Ok(_) => {}
+        Err(error) => soften(work, error)?,
     }
     Ok(())
 }
