@@ -4,7 +4,8 @@ PREFIX      ?= /usr
 DESTDIR     ?=
 CARGO       ?= cargo
 TARGET       = x86_64-unknown-linux-gnu
-BINARY       = target/$(TARGET)/release/rc_domino
+TARGETDIR    = $(or $(CARGO_TARGET_DIR),target)
+BINARY       = $(TARGETDIR)/$(TARGET)/release/rc_domino
 BINDIR       = $(DESTDIR)$(PREFIX)/bin
 MANDIR       = $(DESTDIR)$(PREFIX)/share/man
 SYSCONFDIR   = $(DESTDIR)/etc
@@ -29,9 +30,18 @@ lint:
 
 # Needs the advisory database, which only the network has.
 advisories:
-	$(CARGO) deny check advisories
+	ci/advisories
 
 install: build
+	@# The scripts that this replaces may have been changed here: keep them.
+	for file in $(SCRIPTDIR)/rc_domino_script $(SCRIPTDIR)/rc_domino \
+	    $(SYSCONFDIR)/init.d/rc_domino $(BINDIR)/domino $(BINDIR)/rc_domino; do \
+	    kept="$(SCRIPTDIR)/replaced/$$(basename "$$(dirname "$$file")")-$$(basename "$$file")"; \
+	    if [ -f "$$file" ] && [ ! -L "$$file" ] && [ ! -e "$$kept" ] && \
+	        head -n 1 "$$file" | grep -aq '^#!.*bash'; then \
+	        install -d "$(SCRIPTDIR)/replaced" && cp -p "$$file" "$$kept" && echo "kept: $$kept" || exit 1; \
+	    fi; \
+	done
 	install -D -m 755 $(BINARY) $(BINDIR)/rc_domino
 	ln -sf rc_domino $(BINDIR)/domino
 	install -d $(SCRIPTDIR)
@@ -42,13 +52,17 @@ install: build
 	install -D -m 644 man/rc_domino_config.5 $(MANDIR)/man5/rc_domino_config.5
 	@# What a site has configured stays; the new samples lie beside it.
 	for file in sysconfig/rc_domino_config systemd/system/domino.service; do \
-	    if [ -e "$(SYSCONFDIR)/$$file" ]; then \
+	    if cmp -s "etc/$$file" "$(SYSCONFDIR)/$$file"; then \
+	        :; \
+	    elif [ -e "$(SYSCONFDIR)/$$file" ]; then \
 	        install -m 644 "etc/$$file" "$(SYSCONFDIR)/$$file.new"; \
 	    else \
 	        install -D -m 644 "etc/$$file" "$(SYSCONFDIR)/$$file"; \
 	    fi; \
 	done
 
+# Leaves the configuration and the unit, which are the site's, and what the
+# installation replaced, under replaced/ of the script directory.
 uninstall:
 	rm -f $(BINDIR)/rc_domino $(BINDIR)/domino
 	rm -f $(SCRIPTDIR)/rc_domino_script $(SCRIPTDIR)/rc_domino

@@ -1,10 +1,20 @@
 //! From the command line to a verb: names, arguments, aliases. No I/O.
 
+pub mod completions;
+pub mod config;
+pub mod databases;
+pub mod diagnosis;
+pub mod grouped;
 pub mod logs;
+pub mod setup;
+pub mod shell;
+pub mod support;
 
 use crate::exit::Exit;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -50,8 +60,10 @@ pub enum Color {
 #[command(
     name = "rc_domino",
     disable_version_flag = true,
-    after_long_help = exit_codes(),
-    after_help = "'rc_domino help VERB' explains a verb; exit codes: rc_domino --help, rc_domino(8)."
+    disable_help_subcommand = true,
+    subcommand_value_name = "VERB",
+    subcommand_help_heading = "Verbs",
+    after_help = "'rc_domino help VERB' explains a verb; the manual is rc_domino(8)."
 )]
 pub struct Cli {
     /// The Domino user whose server is meant [default: DOMINO_USER, else notes]
@@ -60,6 +72,9 @@ pub struct Cli {
     /// Act on the server itself, never through the service manager
     #[arg(long)]
     pub direct: bool,
+    /// This program began this run, in a login of the Domino user
+    #[arg(long, hide = true)]
+    pub in_login: bool,
     /// When to use colour
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub color: Color,
@@ -123,9 +138,27 @@ ACTION: status, on|add|enable, off|del|disable, or any verb of systemctl.")]
         #[arg(value_name = "LINES", default_value_t = 100)]
         lines: u32,
     },
+    /// Setting a new server up.
+    #[command(flatten)]
+    Setup(setup::SetupVerb),
+    /// Maintenance of databases
+    #[command(flatten)]
+    Databases(databases::DatabasesVerb),
+    /// Configuration
+    #[command(flatten)]
+    Config(config::ConfigVerb),
+    /// Facts and archives for support.
+    #[command(flatten)]
+    Support(support::SupportVerb),
+    /// Help at the shell.
+    #[command(flatten)]
+    Shell(shell::ShellVerb),
     /// Verbs about logs
     #[command(flatten)]
     Logs(logs::LogsVerb),
+    /// Diagnosis and the last resorts.
+    #[command(flatten)]
+    Diagnosis(diagnosis::DiagnosisVerb),
     /// Say which program and version this is
     Version,
     /// Internal: compress an archived log
@@ -231,7 +264,7 @@ impl StatusArgs {
 pub enum Parsed {
     /// Something to do.
     Do(Box<Cli>),
-    /// A text to print: help, with code 0.
+    /// A text to print: help of a verb, with code 0.
     Print(String),
     /// A usage error: text for stderr, code 2.
     Misuse(String),
@@ -248,8 +281,24 @@ pub fn parse(mut arguments: Vec<OsString>) -> Parsed {
     if arguments.get(1).is_some_and(|first| first == "-?") {
         arguments[1] = "help".into();
     }
-    match Cli::try_parse_from(arguments) {
+    let front = Front::of(&arguments);
+    let parsed = grouped::command()
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    match parsed {
         Ok(cli) => Parsed::Do(Box::new(cli)),
+        // `--help` in front of any verb is the verb help: only that knows the
+        // site's own commands.
+        Err(error) if error.kind() == ErrorKind::DisplayHelp && front.verb.is_none() => {
+            Parsed::Do(Box::new(Cli {
+                user: front.user,
+                direct: false,
+                in_login: false,
+                color: Color::Auto,
+                version: false,
+                verb: Some(Verb::Shell(shell::ShellVerb::Help { verb: None })),
+            }))
+        }
         Err(error) => {
             let text = error.render().to_string();
             if error.exit_code() == 0 {
@@ -261,9 +310,44 @@ pub fn parse(mut arguments: Vec<OsString>) -> Parsed {
     }
 }
 
+/// What stands in front of the verb, as far as help needs it.
+#[derive(Debug, Default)]
+struct Front {
+    user: Option<OsString>,
+    verb: Option<OsString>,
+}
+
+impl Front {
+    fn of(arguments: &[OsString]) -> Front {
+        let mut front = Front::default();
+        let mut arguments = arguments.iter().skip(1);
+        while let Some(argument) = arguments.next() {
+            if argument == "--user" {
+                front.user = arguments.next().cloned();
+            } else if argument == "--color" {
+                arguments.next();
+            } else if let Some(user) = argument.as_bytes().strip_prefix(b"--user=") {
+                front.user = Some(OsStr::from_bytes(user).to_owned());
+            } else if !argument.as_bytes().starts_with(b"-") {
+                front.verb = Some(argument.clone());
+                break;
+            }
+        }
+        front
+    }
+}
+
 /// Help as shown where no verb is given.
 pub fn usage() -> String {
-    Cli::command().render_help().to_string()
+    grouped::command().render_help().to_string()
+}
+
+/// Help in full: usage, verbs by group, options, exit codes.
+pub fn help() -> String {
+    let mut text = grouped::command().render_help().to_string();
+    text.push('\n');
+    text.push_str(&exit_codes());
+    text
 }
 
 /// The names of all verbs a user may type.
@@ -271,7 +355,8 @@ pub fn verbs() -> Vec<String> {
     Cli::command()
         .get_subcommands()
         .filter(|verb| !verb.is_hide_set())
-        .map(|verb| verb.get_name().to_owned())
+        .flat_map(|verb| std::iter::once(verb.get_name()).chain(verb.get_visible_aliases()))
+        .map(str::to_owned)
         .chain(["help".to_owned()])
         .collect()
 }

@@ -31,6 +31,8 @@ pub enum Error {
         /// The command line that would work.
         try_instead: String,
     },
+    /// The Domino user's login ended, with 0, before it ran this program.
+    LoginEnded(OsString),
     /// Giving up root's privileges failed; nothing further was done.
     Switch {
         /// The user to become.
@@ -103,9 +105,18 @@ pub enum Error {
         /// What was left how.
         state: String,
     },
+    /// A One-Touch Setup that cannot be prepared; the text says why.
+    Setup(String),
     /// The service manager refused or failed.
     Service {
         /// What it said.
+        message: String,
+        /// The code it comes down to.
+        exit: Exit,
+    },
+    /// What was asked for is not done, for a reason of its own.
+    Refused {
+        /// Why, and what to do instead.
         message: String,
         /// The code it comes down to.
         exit: Exit,
@@ -135,13 +146,15 @@ impl Error {
             Error::Disabled(_) => Exit::Disabled,
             Error::NeedsServer { .. } => Exit::NeedsServer,
             Error::Interrupted { signal, .. } => Exit::Signal(*signal),
-            Error::Service { exit, .. } => *exit,
+            Error::Service { exit, .. } | Error::Refused { exit, .. } => *exit,
             Error::File { .. }
             | Error::Program { .. }
             | Error::StartFailed(_)
             | Error::StillRunning(_)
+            | Error::LoginEnded(_)
             | Error::NotFlushed { .. }
             | Error::NeedsStopped { .. }
+            | Error::Setup(_)
             | Error::System { .. } => Exit::Failed,
         }
     }
@@ -188,6 +201,11 @@ impl fmt::Display for Error {
                 "this needs user '{}' or root; try: {try_instead}",
                 shown(user)
             ),
+            Error::LoginEnded(user) => write!(
+                f,
+                "nothing was done: the login of user '{0}' ended by itself before it ran rc_domino; look for 'exit' or 'exec' in his profile ('su - {0}' reads it)",
+                shown(user)
+            ),
             Error::Switch { user, cause } => write!(
                 f,
                 "cannot become user '{}': {cause}; nothing was done",
@@ -228,7 +246,9 @@ impl fmt::Display for Error {
                 "the server is disabled for maintenance; remove {} to start it",
                 marker.display()
             ),
-            Error::StartFailed(text) | Error::StillRunning(text) => write!(f, "{text}"),
+            Error::StartFailed(text) | Error::StillRunning(text) | Error::Setup(text) => {
+                write!(f, "{text}")
+            }
             Error::NotFlushed { path, cause } => write!(
                 f,
                 "the server is down, but its data under {} could not be flushed to disk: {cause}; do not trust a snapshot taken now",
@@ -247,7 +267,9 @@ impl fmt::Display for Error {
             Error::Interrupted { signal, state } => {
                 write!(f, "interrupted by {}: {state}", signal_name(*signal))
             }
-            Error::Service { message, .. } => write!(f, "{message}"),
+            Error::Service { message, .. } | Error::Refused { message, .. } => {
+                write!(f, "{message}")
+            }
             Error::System { action, cause } => write!(f, "cannot {action}: {cause}"),
         }
     }

@@ -27,8 +27,13 @@ fn main() -> ExitCode {
         return ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1));
     }
     let scenarios: Vec<Scenario> = [compat::all(), ours::all(), root::all()].concat();
-    let listing = Arguments::from_args();
-    if !listing.list {
+    let mut settings = Arguments::from_args();
+    if settings.test_threads.is_none() {
+        // Scenarios wait more than they compute.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        settings.test_threads = Some(2 * cores);
+    }
+    if !settings.list {
         for scenario in &scenarios {
             if let Some(reason) = scenario.not_run() {
                 println!("NOT RUN: {}: {reason}", scenario.name());
@@ -40,17 +45,13 @@ fn main() -> ExitCode {
         .map(|scenario| {
             let ignored = scenario.not_run().is_some();
             Trial::test(scenario.name(), move || {
-                let t = std::time::Instant::now();
                 (scenario.run)();
-                if std::env::var_os("SUITE_TIMES").is_some() {
-                    eprintln!("TIME {:.2} {}", t.elapsed().as_secs_f64(), scenario.name());
-                }
                 Ok(())
             })
             .with_ignored_flag(ignored)
         })
         .collect();
-    let conclusion = libtest_mimic::run(&listing, trials);
+    let conclusion = libtest_mimic::run(&settings, trials);
     support::run_directory::remove();
     conclusion.exit_code()
 }

@@ -111,7 +111,7 @@ fn send(partition: &Partition, command: &OsString, ui: &mut Ui) -> Result<()> {
     }
     if partition.settings.console_serverc.value {
         return with_work(partition, ui, |work| {
-            client::command(work, command).map(drop)
+            client::command(work, command, None).map(drop)
         });
     }
     let input = partition.settings.input_file();

@@ -70,7 +70,17 @@ fn load(
     if loaded.settings.debug_mode.value {
         write_debug(call, &loaded, ui);
     }
-    Ok(Partition {
+    Ok(partition(call, identity, inherited, loaded))
+}
+
+/// The server that loaded settings describe.
+pub fn partition(
+    call: &Call,
+    identity: &Identity,
+    inherited: Vec<(OsString, OsString)>,
+    loaded: Loaded,
+) -> Partition {
+    Partition {
         user: identity.user.clone(),
         root: call.root.clone(),
         settings: loaded.settings,
@@ -78,7 +88,7 @@ fn load(
         removed: loaded.removed,
         inherited,
         systemd: service::systemd_is_in_charge(&call.root),
-    })
+    }
 }
 
 /// DOMINO_DEBUG_MODE: what was called and what the configuration came to, in
@@ -168,7 +178,7 @@ pub fn unit(call: &Call, identity: &Identity) -> Result<Option<service::systemd:
     Ok(Some(unit))
 }
 
-/// As [`unit`], for verbs that act: a caller who is neither root nor the
+/// As [`unit()`], for verbs that act: a caller who is neither root nor the
 /// Domino user acts as root, through sudo, or not at all.
 pub fn own_unit(call: &Call, identity: &Identity) -> Result<Option<service::systemd::Unit>> {
     if identity.standing == Standing::Other {

@@ -1,15 +1,21 @@
 //! The verbs: each settles whose server is meant, loads the settings, acts on
 //! the server, and maps what came of it to an exit code.
 
+mod config;
+mod databases;
+mod diagnosis;
 mod identity;
 mod live;
 mod loading;
 mod logs;
 mod restart;
 mod service;
+mod setup;
+pub mod shell;
 mod start;
 mod status;
 mod stop;
+mod support;
 mod switch;
 
 use crate::cli::{self, Persona, Verb};
@@ -80,6 +86,12 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         Verb::Service { action } => service::run(call, action.as_deref()),
         Verb::Logs(verb) => logs::run(call, verb, ui),
         Verb::Systemlog { lines } => logs::systemlog(call, lines, ui),
+        Verb::Setup(verb) => setup::run(call, verb, ui),
+        Verb::Databases(verb) => databases::run(call, verb, ui),
+        Verb::Config(verb) => config::run(call, verb, ui),
+        Verb::Support(verb) => support::run(call, verb, ui),
+        Verb::Shell(verb) => shell::run(call, verb, ui),
+        Verb::Diagnosis(verb) => diagnosis::run(call, verb, ui),
         Verb::Version => {
             ui.line(&format!("rc_domino {}", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Done)
@@ -108,16 +120,8 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
             }
             Ok(Exit::Done)
         }
-        Verb::Other(words) => custom(&words),
+        Verb::Other(words) => shell::custom(call, &words, ui),
     }
-}
-
-fn custom(words: &[OsString]) -> Result<Exit> {
-    let verb = words.first().cloned().unwrap_or_default();
-    Err(Error::UnknownVerb {
-        nearest: cli::nearest_verb(&verb),
-        verb,
-    })
 }
 
 /// Runs `act` with everything a long verb works with; signals are held back

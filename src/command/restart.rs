@@ -1,13 +1,13 @@
 //! `restart`: stop, then start, under one lock.
 
-use super::identity::Needs;
-use super::loading;
-use super::{Call, identity, live, start, stop, with_work};
+use super::identity::{self, Identity, Needs};
+use super::{Call, live, loading, start, stop, with_work};
 use crate::cli::StartArgs;
 use crate::domino::lock;
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::ui::Ui;
+use std::ffi::OsString;
 
 /// Runs the verb. The server is started again also after a stop by force or a
 /// crash: a restart is to end with a running server; the code still says so.
@@ -16,8 +16,8 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     if loading::own_unit(call, &identity)?.is_some() {
         // Each half checks what systemd says against /proc. They run as
         // processes of their own: the first gives up root's rights.
-        let stopped = stop_in_child(call, ui)?;
-        if stopped == Exit::Failed {
+        let stopped = in_child(call, &identity, &["stop".into()], ui)?;
+        if !is_down(stopped) {
             return Ok(stopped);
         }
         let started = start::run(call, arguments, ui)?;
@@ -42,17 +42,28 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     Ok(exit)
 }
 
-fn stop_in_child(call: &Call, ui: &mut Ui) -> Result<Exit> {
+/// Whether a stop that answered this left nothing running and was not broken
+/// off: only then is a start what the caller still wants.
+pub fn is_down(stopped: Exit) -> bool {
+    matches!(stopped, Exit::Done | Exit::Unclean | Exit::Crashed)
+}
+
+/// Runs another verb for the same server in a process of its own, with the
+/// rights this one was called with. A verb that failed answers `Passed`.
+pub fn in_child(call: &Call, identity: &Identity, verb: &[OsString], ui: &mut Ui) -> Result<Exit> {
     let mut launch = crate::os::spawn::Launch::new(super::switch::own_program()?);
-    if let Some(user) = &call.user {
-        launch.args.extend(["--user".into(), user.clone()]);
-    }
-    launch.args.push("stop".into());
+    // The name this program was called by may have told the user; the
+    // program's own file does not.
+    launch
+        .args
+        .extend(["--user".into(), identity.user.name.clone()]);
+    launch.args.extend(verb.iter().cloned());
     launch.env = call.environment.clone();
     super::switch::run_in_front(launch, ui)
 }
 
-fn worse(stopped: Exit, started: Exit) -> Exit {
+/// What a stop and a start come to together.
+pub fn worse(stopped: Exit, started: Exit) -> Exit {
     if started == Exit::Done {
         stopped
     } else {

@@ -194,6 +194,7 @@ pub fn rotate(work: &mut Work) -> Result<()> {
                     .warn(&format!("{error}; the archive stays uncompressed"));
             }
         }
+        Err(error @ Error::Interrupted { .. }) => return Err(error),
         Err(error) => work
             .reporter
             .warn(&format!("{error}; the console log goes on where it is")),

@@ -12,9 +12,11 @@ use crate::os::wait::wait_any;
 use std::ffi::OsStr;
 use std::time::{Duration, Instant};
 
-/// Sends a console command and waits for the sender to end.
-pub fn command(work: &mut Work, text: &OsStr) -> Result<ToolEnd> {
-    let tool = Tool::new(work.partition.program("server"), [OsStr::new("-c"), text]);
+/// Sends a console command and waits for the sender to end, at most until
+/// `limit`.
+pub fn command(work: &mut Work, text: &OsStr, limit: Option<Duration>) -> Result<ToolEnd> {
+    let mut tool = Tool::new(work.partition.program("server"), [OsStr::new("-c"), text]);
+    tool.limit = limit;
     run_to_log(work, &tool)
 }
 

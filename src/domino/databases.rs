@@ -1,8 +1,9 @@
 //! Compact, fixup, and the dated renames of log.nsf and domlog.nsf.
 
 use super::archive::move_file;
+use super::progress::Progress;
 use super::server_log::ServerLog;
-use super::tools::{Tool, ToolEnd, Work, run_to_log};
+use super::tools::{Tool, ToolEnd, Work, run_to_log_watched};
 use crate::error::{Error, Result, shown};
 use crate::os::files::is_executable;
 use crate::settings::{DatabaseBackup, Settings};
@@ -20,7 +21,7 @@ pub enum Maintenance {
 }
 
 /// Runs a maintenance tool with these options, its output going to the
-/// console log. The options are split as the shell would split the setting.
+/// console log, and tells how far it is. The options are split as the shell would split the setting.
 pub fn maintain(work: &mut Work, which: Maintenance, options: &[OsString]) -> Result<ToolEnd> {
     let program = program_of(work, which);
     let log = ServerLog::of(work.partition);
@@ -29,9 +30,16 @@ pub fn maintain(work: &mut Work, which: Maintenance, options: &[OsString]) -> Re
     work.reporter
         .info(&format!("Running {name} {shown_options}"));
     log.append(format!("--- {name} {shown_options} ---\n").as_bytes())?;
-    let ended = run_to_log(work, &Tool::new(program, options.iter().cloned()))?;
+    let mut progress = Progress::begin(work.partition, &name);
+    let tool = Tool::new(program, options.iter().cloned());
+    let ended = run_to_log_watched(work, &tool, progress.every(), |reporter| {
+        reporter.progress(&progress.line());
+    })?;
+    let done = progress.line();
     log.append(format!("--- {name} finished ---\n").as_bytes())?;
-    if !ended.success() {
+    if ended.success() {
+        work.reporter.info(&done);
+    } else {
         work.reporter.warn(&format!(
             "{name} {}; see {}",
             ended.describe(),

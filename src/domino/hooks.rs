@@ -1,8 +1,8 @@
 //! The site's hook scripts: checked, run with a time limit, their output kept.
 
-use super::Reporter;
 use super::server_log::ServerLog;
 use super::tools::{Tool, ToolEnd, Work, run_by_line};
+use super::{Partition, Reporter};
 use crate::error::{Result, shown};
 use crate::os::files::is_executable;
 use crate::os::process::Pid;
@@ -39,6 +39,22 @@ pub enum Hook {
     /// Instead of the built-in removal of old logs.
     ClearLogs,
 }
+
+/// Every point.
+pub const ALL: [Hook; 12] = [
+    Hook::PreStartup,
+    Hook::PostStartup,
+    Hook::PreShutdown,
+    Hook::PostShutdown,
+    Hook::PreKill,
+    Hook::PostKill,
+    Hook::PreCleanup,
+    Hook::PostCleanup,
+    Hook::PreStatus,
+    Hook::ShutdownDelayed,
+    Hook::RemoveTempFiles,
+    Hook::ClearLogs,
+];
 
 impl Hook {
     /// The setting that names the script.
@@ -79,7 +95,7 @@ pub fn run(work: &mut Work, hook: Hook, server: Option<Pid>) -> Result<HookEnd> 
     };
     let (program, arguments) = command_of(value);
     let name = hook.setting();
-    if let Err(problem) = may_run(work, &program) {
+    if let Err(problem) = may_run(work.partition, &program) {
         work.reporter.warn(&format!(
             "{name}: {}: {problem}; skipped",
             program.display()
@@ -130,7 +146,7 @@ fn shown_line(line: &[u8]) -> String {
 
 /// The value names a file; or, since the original let the shell split it, a
 /// file and its arguments.
-fn command_of(value: &OsStr) -> (PathBuf, Vec<OsString>) {
+pub fn command_of(value: &OsStr) -> (PathBuf, Vec<OsString>) {
     let whole = Path::new(value);
     if whole.exists() {
         return (whole.to_path_buf(), Vec::new());
@@ -145,7 +161,7 @@ fn command_of(value: &OsStr) -> (PathBuf, Vec<OsString>) {
 }
 
 /// Why a script may not be run, if so.
-pub fn may_run(work: &Work, program: &Path) -> std::result::Result<(), String> {
+pub fn may_run(partition: &Partition, program: &Path) -> std::result::Result<(), String> {
     let found = match std::fs::metadata(program) {
         Ok(found) => found,
         Err(cause) => return Err(cause.to_string()),
@@ -156,8 +172,7 @@ pub fn may_run(work: &Work, program: &Path) -> std::result::Result<(), String> {
     if !is_executable(program) {
         return Err("is not executable".to_owned());
     }
-    let Some(wanted) = work
-        .partition
+    let Some(wanted) = partition
         .settings
         .execute_script_check_owner
         .value
@@ -165,7 +180,7 @@ pub fn may_run(work: &Work, program: &Path) -> std::result::Result<(), String> {
     else {
         return Ok(());
     };
-    let owner = crate::os::users::owner_name(&work.partition.root, found.uid());
+    let owner = crate::os::users::owner_name(&partition.root, found.uid());
     if owner.as_deref() == Some(wanted) {
         return Ok(());
     }

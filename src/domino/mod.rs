@@ -2,28 +2,43 @@
 //! console and its logs. Returns outcomes; what is worth telling on the way
 //! goes to a [`Reporter`], nothing is printed here.
 
+pub mod about;
 pub mod archive;
+pub mod belongings;
+pub mod check;
+pub mod cleanup;
 pub mod client;
 pub mod closure;
 pub mod databases;
+pub mod diagnostics;
+pub mod difference;
+pub mod draft;
 pub mod durable;
 pub mod environment;
 pub mod follow;
 pub mod hooks;
 pub mod housekeeping;
 pub mod lock;
+pub mod mail;
+pub mod masking;
 pub mod nsd;
 pub mod one_touch;
 pub mod partition;
 pub mod pid_file;
 pub mod processes;
+pub mod progress;
+pub mod quit;
 pub mod readiness;
 pub mod report;
+pub mod resources;
 pub mod server_log;
 pub mod start;
 pub mod state;
 pub mod stop;
 pub mod sweep;
+pub mod tarball;
+pub mod task_list;
+pub mod tika;
 pub mod tools;
 pub mod waiting;
 pub mod warnings;

@@ -1,26 +1,75 @@
 //! NSD, Domino's own collector of diagnosis data, and its `-kill`.
 
+use super::closure;
 use super::hooks::{self, Hook};
-use super::tools::{Tool, ToolEnd, Work, run_by_line};
-use crate::error::{Result, shown};
+use super::processes::{self, Programs, Role};
+use super::state::State;
+use super::tools::{Tool, ToolEnd, Work, run_streamed};
+use super::waiting::{Watch, Woken};
+use crate::error::{Error, Result};
+use crate::os::files::is_executable;
+use crate::os::signals::Signal;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long processes may take to vanish once NSD has killed them.
+const AFTER_KILL: Duration = Duration::from_secs(10);
+
+/// Two clocks may differ by this much: a network filesystem's, and one that
+/// keeps whole seconds only.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
 
 /// Runs NSD with these arguments, its output told line by line.
-pub fn run(work: &mut Work, arguments: &[&OsStr]) -> Result<ToolEnd> {
+pub fn run<A: AsRef<OsStr>>(work: &mut Work, arguments: &[A]) -> Result<ToolEnd> {
     let mut all: Vec<OsString> = Vec::new();
     if work.partition.settings.debug_mode.value {
         all.push("-debug".into());
     }
-    all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+    all.extend(arguments.iter().map(|argument| argument.as_ref().into()));
     let mut tool = Tool::new(work.partition.program("nsd"), all);
     let posix: [(OsString, OsString); 1] = [("LANG".into(), "POSIX".into())];
     if work.partition.settings.nsd_set_posix_lc.value {
         tool.extra = &posix;
     }
-    run_by_line(work, &tool, |reporter, line| {
-        reporter.info(&shown(OsStr::from_bytes(line.trim_ascii_end())));
+    tell(work, &tool)
+}
+
+/// Has the running server write a dump of its memory (`server -m`).
+pub fn memory_dump(work: &mut Work, arguments: &[OsString]) -> Result<ToolEnd> {
+    let state = State::of(processes::find(work.partition)?);
+    let Some(server) = state.server() else {
+        return Err(Error::NeedsServer {
+            server: work.partition.name(),
+        });
+    };
+    let mut all = vec![OsString::from("-m")];
+    all.extend(arguments.iter().cloned());
+    let mut tool = Tool::new(work.partition.program("server"), all);
+    tool.server = Some(server.pid());
+    tell(work, &tool)
+}
+
+/// Runs a program and tells its output, which is not kept, line by line.
+fn tell(work: &mut Work, tool: &Tool) -> Result<ToolEnd> {
+    run_streamed(work, tool, u64::MAX, |reporter, line| {
+        reporter.info(&printable(line));
     })
+}
+
+/// A line as a terminal can show it: whole, control characters but the tab
+/// escaped.
+fn printable(line: &[u8]) -> String {
+    let mut text = String::with_capacity(line.len());
+    for c in String::from_utf8_lossy(line.trim_ascii_end()).chars() {
+        match c {
+            '\t' => text.push(c),
+            c if c.is_control() => text.extend(c.escape_default()),
+            c => text.push(c),
+        }
+    }
+    text
 }
 
 /// Ends a server that would not stop: NSD first if the site wants its
@@ -29,13 +78,100 @@ pub fn kill(work: &mut Work) -> Result<ToolEnd> {
     if work.partition.settings.nsd_before_kill.value {
         work.reporter
             .info("Running NSD before the server is killed");
-        let ended = run(work, &[])?;
+        let ended = run::<&OsStr>(work, &[])?;
         if !ended.success() {
             work.reporter.warn(&format!("nsd {}", ended.describe()));
         }
     }
     hooks::run(work, Hook::PreKill, None)?;
-    let ended = run(work, &[OsStr::new("-kill")])?;
+    let ended = run(work, &["-kill"])?;
     hooks::run(work, Hook::PostKill, None)?;
     Ok(ended)
+}
+
+/// The verb `kill`: `nsd -kill` with further arguments, between its hooks.
+/// Where NSD says that it is done, nothing that has databases open may be left.
+pub fn kill_server(work: &mut Work, arguments: &[OsString]) -> Result<ToolEnd> {
+    let program = work.partition.program("nsd");
+    if !is_executable(&program) {
+        return Err(Error::Program {
+            program,
+            cause: std::io::ErrorKind::NotFound.into(),
+        });
+    }
+    let programs = Programs::of(work.partition);
+    hooks::run(work, Hook::PreKill, None)?;
+    let state = State::of(processes::find_among(&programs, work.partition.user.uid)?);
+    if state.can_stop() {
+        closure::mark_unclean(work, "the server was killed");
+    } else {
+        closure::keep_witness(work);
+    }
+    let mut all = vec![OsString::from("-kill")];
+    all.extend(arguments.iter().cloned());
+    let ended = run(work, &all)?;
+    hooks::run(work, Hook::PostKill, None)?;
+    if ended.success() {
+        ensure_gone(work, programs)?;
+    }
+    Ok(ended)
+}
+
+fn ensure_gone(work: &mut Work, programs: Programs) -> Result<()> {
+    let mut watch = Watch::new(programs, work.partition.user.uid, |role| {
+        matches!(role, Role::Controller | Role::Client)
+    })?;
+    match watch.wait(work.signals, Instant::now() + AFTER_KILL)? {
+        Woken::AllGone => Ok(()),
+        Woken::Signal(signal) => Err(still_there(work, signal, &watch)),
+        Woken::TimedOut => Err(Error::StillRunning(format!(
+            "still running after nsd -kill: {}; end them with 'rc_domino cleanup'",
+            processes::list(watch.left())
+        ))),
+    }
+}
+
+fn still_there(work: &Work, signal: Signal, watch: &Watch) -> Error {
+    work.interrupted(
+        signal,
+        format!(
+            "nsd -kill is done; still running: {}",
+            processes::list(watch.left())
+        ),
+    )
+}
+
+/// What a diagnosis wrote: files of the technical support directory whose name
+/// begins so and that were written since, oldest first.
+pub fn written_since(work: &Work, front: &str, since: SystemTime) -> Vec<PathBuf> {
+    let from = since.checked_sub(CLOCKS_DIFFER).unwrap_or(since);
+    let mut found: Vec<(SystemTime, PathBuf)> = Vec::new();
+    let entries = std::fs::read_dir(work.partition.support());
+    for entry in entries.into_iter().flatten().flatten() {
+        if !entry.file_name().as_bytes().starts_with(front.as_bytes()) {
+            continue;
+        }
+        // Of the entry itself: a link was not written by NSD.
+        if let Ok(written) = entry.metadata().and_then(|found| match found.is_file() {
+            true => found.modified(),
+            false => Err(std::io::ErrorKind::InvalidInput.into()),
+        }) && written >= from
+        {
+            found.push((written, entry.path()));
+        }
+    }
+    found.sort();
+    found.into_iter().map(|(_, path)| path).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn output_is_shown_whole_and_cannot_steer_the_terminal() {
+        let long = vec![b'x'; 5000];
+        assert_eq!(printable(&long).len(), 5000);
+        assert_eq!(printable(b"a\tb\x1b[2J\r\n"), "a\tb\\u{1b}[2J");
+    }
 }

@@ -1,14 +1,27 @@
 //! One-Touch Setup: hands a prepared configuration to a server that was not
-//! set up yet.
+//! set up yet. How one is prepared is the business of the modules below.
 
+pub mod locate;
+pub mod menu;
+pub mod prepare;
+pub mod remote;
+pub mod schema;
+pub mod template;
+
+use super::environment;
 use super::server_log::ServerLog;
 use super::tools::Work;
 use crate::error::{Error, Result};
 use base64::Engine;
+use locate::{Step, Way, enclosing_string};
 use serde_json::Value;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use template::{Form, fill, variables};
+
+/// The variable that names a JSON file to Domino.
+const PARAMETERS: &str = "SetupAutoConfigureParams";
 
 /// How a server is to be set up at this start.
 #[derive(Debug, Default)]
@@ -24,24 +37,32 @@ pub struct Handover {
 }
 
 /// Looks for a prepared setup: a template first (its variables are filled
-/// in), then the JSON file, then the environment file.
+/// in), then the JSON file, then the environment file, then what the caller's
+/// environment says (a container's).
 pub fn check(work: &mut Work) -> Result<Handover> {
     let log = ServerLog::of(work.partition);
+    let settings = &work.partition.settings;
+    let environment_file = settings.auto_config_env_file();
+    let json = settings.auto_config_json_file();
+    let template = settings.auto_config_template_json_file();
     if work.partition.notes_ini()?.is_set_up() {
         log.append(b"One-Touch Setup: the server is set up already\n")?;
+        if environment_file.exists() {
+            work.reporter.warn(&format!(
+                "{} is not used, the server is set up already; remove it, it may hold passwords",
+                environment_file.display()
+            ));
+        }
         return Ok(Handover {
             set_up: true,
             environment: vec![("SetupAutoConfigure".into(), OsString::new())],
             ..Handover::default()
         });
     }
-    let settings = &work.partition.settings;
-    let environment_file = settings.auto_config_env_file();
-    let json = settings.auto_config_json_file();
-    let template = settings.auto_config_template_json_file();
     if !json.exists() && template.exists() {
         fill_template(work, &template, &json)?;
     }
+    let known = environment::for_programs(work.partition, None);
     let mut handover = Handover {
         environment_file: environment_file.exists().then(|| environment_file.clone()),
         ..Handover::default()
@@ -51,18 +72,29 @@ pub fn check(work: &mut Work) -> Result<Handover> {
         log.append(format!("One-Touch Setup by {}\n", json.display()).as_bytes())?;
         handover.environment = vec![
             ("SetupAutoConfigure".into(), "1".into()),
-            ("SetupAutoConfigureParams".into(), json.clone().into()),
+            (PARAMETERS.into(), json.clone().into()),
         ];
         handover.json = Some(json);
-    } else if environment_file.exists() {
+        return Ok(handover);
+    }
+    if environment_file.exists() {
         log.append(format!("One-Touch Setup by {}\n", environment_file.display()).as_bytes())?;
-        handover.environment =
-            crate::settings::source_all(&environment_file, &work.partition.inherited)?;
+        handover.environment = crate::settings::source_all(&environment_file, &known)?;
         handover
             .environment
             .push(("SetupAutoConfigure".into(), "1".into()));
-    } else {
-        log.append(b"One-Touch Setup: nothing prepared\n")?;
+    }
+    let given = handover.environment.iter().chain(&known);
+    handover.json = given
+        .filter(|(name, value)| name == PARAMETERS && !value.is_empty())
+        .map(|(_, value)| PathBuf::from(value))
+        .next();
+    match (&handover.json, &handover.environment_file) {
+        (Some(json), _) => {
+            log.append(format!("One-Touch Setup by {}\n", json.display()).as_bytes())?;
+        }
+        (None, None) => log.append(b"One-Touch Setup: nothing prepared\n")?,
+        (None, Some(_)) => {}
     }
     Ok(handover)
 }
@@ -81,23 +113,26 @@ pub fn clean_up(work: &mut Work, handover: &Handover) {
 }
 
 fn fill_template(work: &mut Work, template: &Path, json: &Path) -> Result<()> {
-    let text =
-        crate::os::files::read_bounded(template, 4 << 20).map_err(Error::file("read", template))?;
-    let environment: Vec<(OsString, OsString)> = work
-        .partition
-        .inherited
-        .iter()
-        .chain(&work.partition.exports)
-        .cloned()
+    let text = prepare::read(template)?;
+    let known = environment::for_programs(work.partition, None);
+    let value = |name: &[u8]| {
+        let (_, value) = known.iter().find(|(key, _)| key.as_bytes() == name)?;
+        Some(value.as_bytes().to_vec())
+    };
+    let unset: Vec<String> = variables(Form::Json, &text)
+        .into_iter()
+        .filter(|name| value(name.as_bytes()).is_none())
         .collect();
-    let filled = fill(&text, |name| {
-        environment
-            .iter()
-            .rev()
-            .find(|(key, _)| key.as_bytes() == name)
-            .map(|(_, value)| value.as_bytes().to_vec())
-            .unwrap_or_default()
-    });
+    if !unset.is_empty() {
+        work.reporter.warn(&format!(
+            "{}: filled in nothing for what is not set in the environment: {}",
+            template.display(),
+            unset.join(", ")
+        ));
+    }
+    let filled = fill(Form::Json, &text, value);
+    // Before it is written: a later start would take a broken file for good.
+    parse(template, &filled)?;
     crate::os::files::write_atomically(json, &filled, 0o600).map_err(Error::file("write", json))?;
     work.reporter.info(&format!(
         "Filled in {} from {}",
@@ -107,74 +142,51 @@ fn fill_template(work: &mut Work, template: &Path, json: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Replaces `{{ NAME }}`, `${NAME}` and `$NAME`; a variable that is not set
-/// becomes nothing, as envsubst has it.
-pub fn fill(text: &[u8], value: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
-    let mut filled = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(first) = rest.first() {
-        if let Some((name, after)) = variable(rest) {
-            filled.extend_from_slice(&value(name));
-            rest = after;
-        } else {
-            filled.push(*first);
-            rest = &rest[1..];
-        }
-    }
-    filled
+fn parse(path: &Path, text: &[u8]) -> Result<Value> {
+    serde_json::from_slice(text).map_err(|cause| Error::Path {
+        path: path.to_path_buf(),
+        problem: format!("is no valid JSON: {}", first_fault_of(&cause)),
+    })
 }
 
-fn variable(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (inner, close): (&[u8], &[u8]) = if let Some(inner) = text.strip_prefix(b"{{") {
-        (inner.strip_prefix(b" ").unwrap_or(inner), b"}}")
-    } else if let Some(inner) = text.strip_prefix(b"${") {
-        (inner, b"}")
-    } else {
-        (text.strip_prefix(b"$")?, b"")
-    };
-    let length = inner
-        .iter()
-        .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_')
-        .count();
-    if length == 0 || inner[0].is_ascii_digit() {
-        return None;
-    }
-    let (name, after) = inner.split_at(length);
-    let after = if close == b"}}" {
-        after.strip_prefix(b" ").unwrap_or(after)
-    } else {
-        after
-    };
-    Some((name, after.strip_prefix(close)?))
+/// Place and nature of a fault in a JSON text.
+pub(crate) fn first_fault_of(cause: &serde_json::Error) -> String {
+    let text = cause.to_string();
+    // serde_json puts the place behind; editors and people want it in front.
+    let problem = text.split(" at line ").next().unwrap_or_default();
+    format!(
+        "line {}, column {}: {problem}",
+        cause.line(),
+        cause.column()
+    )
 }
 
 /// A server ID may come inside the JSON file (`IDFilePath": "@Base64:…"`): it
 /// is stored as server.id, and the file names that path instead.
 fn store_server_id(work: &mut Work, json: &Path) -> Result<()> {
-    let text = crate::os::files::read_bounded(json, 4 << 20).map_err(Error::file("read", json))?;
-    let parsed: Value = serde_json::from_slice(&text).map_err(|cause| Error::Path {
-        path: json.to_path_buf(),
-        problem: format!("is no valid JSON: {cause}"),
-    })?;
-    let Some(element) = find_encoded_id(&parsed) else {
+    let text = prepare::read(json)?;
+    let parsed = parse(json, &text)?;
+    let Some(way) = encoded_id(&parsed) else {
         return Ok(());
     };
-    let encoded: String = element[ID_PREFIX.len()..]
-        .chars()
-        .filter(|c| !c.is_whitespace())
-        .collect();
-    let id = base64::engine::general_purpose::STANDARD
-        .decode(encoded)
-        .map_err(|cause| Error::Path {
-            path: json.to_path_buf(),
-            problem: format!("the server ID in it is no valid base64: {cause}"),
-        })?;
+    let invalid = |problem: String| Error::Path {
+        path: json.to_path_buf(),
+        problem,
+    };
+    let encoded = find_encoded_id(&parsed).unwrap_or_default();
+    let id = decoded_id(encoded)
+        .map_err(|cause| invalid(format!("the server ID in it is no valid base64: {cause}")))?;
     let target = work.partition.data().join("server.id");
+    let path = target
+        .to_str()
+        .ok_or_else(|| invalid(format!("cannot hold the path {}", target.display())))?;
+    let (start, end) = enclosing_string(&text, &way)
+        .ok_or_else(|| invalid(format!("{} is not where it was", Way(&way))))?;
+    set_aside_another_id(work, &target, &id)?;
     crate::os::files::write_atomically(&target, &id, 0o600)
         .map_err(Error::file("write", &target))?;
-    let quoted = |value: &str| Value::String(value.to_owned()).to_string().into_bytes();
-    let path = quoted(&target.to_string_lossy());
-    let changed = replaced(&text, &quoted(element), &path);
+    let quoted = Value::String(path.to_owned()).to_string();
+    let changed = [&text[..start], quoted.as_bytes(), &text[end..]].concat();
     crate::os::files::write_atomically(json, &changed, 0o600)
         .map_err(Error::file("write", json))?;
     work.reporter
@@ -182,26 +194,87 @@ fn store_server_id(work: &mut Work, json: &Path) -> Result<()> {
     Ok(())
 }
 
-const ID_PREFIX: &str = "@Base64:";
-
-fn find_encoded_id(value: &Value) -> Option<&str> {
-    match value {
-        Value::Object(members) => members
-            .iter()
-            .find_map(|(name, member)| match member.as_str() {
-                Some(text) if name == "IDFilePath" && text.starts_with(ID_PREFIX) => Some(text),
-                _ => find_encoded_id(member),
-            }),
-        Value::Array(items) => items.iter().find_map(find_encoded_id),
-        _ => None,
+/// An ID file holds keys that nothing can bring back: another one is kept.
+fn set_aside_another_id(work: &mut Work, target: &Path, id: &[u8]) -> Result<()> {
+    match crate::os::files::read_bounded(target, prepare::LARGEST) {
+        Ok(there) if there != id => {}
+        Ok(_) => return Ok(()),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(cause) => return Err(Error::file("read", target)(cause)),
     }
+    let stamp = work.partition.stamp("%y%m%d_%H%M%S")?;
+    let aside = target.with_file_name(format!("server_{stamp}.id"));
+    std::fs::rename(target, &aside).map_err(Error::file("rename", target))?;
+    work.reporter.warn(&format!(
+        "another server ID was there; it is kept as {}",
+        aside.display()
+    ));
+    Ok(())
 }
 
-fn replaced(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
-    match text.windows(from.len()).position(|window| window == from) {
-        Some(at) => [&text[..at], to, &text[at + from.len()..]].concat(),
-        None => text.to_vec(),
+const ID_PREFIX: &str = "@Base64:";
+const ID_MEMBER: &str = "IDFilePath";
+
+/// The bytes of an ID given as `@Base64:…`.
+pub(crate) fn decoded_id(encoded: &str) -> std::result::Result<Vec<u8>, base64::DecodeError> {
+    let plain: String = encoded
+        .strip_prefix(ID_PREFIX)
+        .unwrap_or(encoded)
+        .chars()
+        .filter(|c| !c.is_whitespace())
+        .collect();
+    base64::engine::general_purpose::STANDARD.decode(plain)
+}
+
+/// The server ID that a document holds, as it stands there.
+pub(crate) fn find_encoded_id(document: &Value) -> Option<&str> {
+    let way = encoded_id(document)?;
+    way.iter()
+        .try_fold(document, |value, step| match step {
+            Step::Member(name) => value.get(name),
+            Step::Item(place) => value.get(place),
+        })?
+        .as_str()
+}
+
+/// The way to the server ID: where it belongs, else wherever one is, but for
+/// the administrator's.
+fn encoded_id(document: &Value) -> Option<Vec<Step>> {
+    let member = |name: &str| Step::Member(name.to_owned());
+    let usual = document.pointer("/serverSetup/server/IDFilePath");
+    if usual.and_then(Value::as_str).is_some_and(is_encoded) {
+        return Some(vec![
+            member("serverSetup"),
+            member("server"),
+            member(ID_MEMBER),
+        ]);
     }
+    fn search(value: &Value, way: &mut Vec<Step>) -> bool {
+        let members = value.as_object().into_iter().flatten();
+        let items = value.as_array().into_iter().flatten();
+        let inner = members
+            .map(|(name, inner)| (Step::Member(name.clone()), inner))
+            .chain(items.enumerate().map(|(at, inner)| (Step::Item(at), inner)));
+        for (step, inner) in inner {
+            let found = match &step {
+                Step::Member(name) if name == "admin" => continue,
+                Step::Member(name) if name == ID_MEMBER => inner.as_str().is_some_and(is_encoded),
+                _ => false,
+            };
+            way.push(step);
+            if found || search(inner, way) {
+                return true;
+            }
+            way.pop();
+        }
+        false
+    }
+    let mut way = Vec::new();
+    search(document, &mut way).then_some(way)
+}
+
+fn is_encoded(text: &str) -> bool {
+    text.starts_with(ID_PREFIX)
 }
 
 #[cfg(test)]
@@ -209,38 +282,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_notations_of_template_variables_are_filled() {
-        let value = |name: &[u8]| match name {
-            b"HOST" => b"mail.example".to_vec(),
-            _ => Vec::new(),
-        };
-        for (text, expected) in [
-            ("\"{{ HOST }}\"", "\"mail.example\""),
-            (
-                "{{HOST}}/${HOST}/$HOST-",
-                "mail.example/mail.example/mail.example-",
-            ),
-            ("[$UNSET]", "[]"),
-            ("{{ HOST", "{{ mail"),
-            ("$1 $ ${ {{ }}", "$1 $ ${ {{ }}"),
+    fn an_encoded_id_is_found_at_any_depth_but_the_administrators() {
+        let parsed = |text: &str| -> Value { serde_json::from_str(text).unwrap() };
+        let json = parsed(
+            r#"{"serverSetup":{"admin":{"IDFilePath":"@Base64:QURN"},
+            "server":{"IDFilePath":"@Base64:YWJj","x":1}}}"#,
+        );
+        assert_eq!(find_encoded_id(&json), Some("@Base64:YWJj"));
+        let json = parsed(r#"{"a":[1,{"server":{"IDFilePath":"@Base64:YWJj"}}]}"#);
+        assert_eq!(find_encoded_id(&json), Some("@Base64:YWJj"));
+        for none in [
+            r#"{"IDFilePath":"/a/server.id"}"#,
+            r#"{"admin":{"IDFilePath":"@Base64:QURN"}}"#,
+            r#"{"x":"@Base64:QURN"}"#,
         ] {
-            let filled = fill(text.as_bytes(), value);
-            if text == "{{ HOST" {
-                assert_eq!(filled, text.as_bytes());
-            } else {
-                assert_eq!(String::from_utf8_lossy(&filled), expected, "{text}");
-            }
+            assert_eq!(find_encoded_id(&parsed(none)), None, "{none}");
         }
     }
 
     #[test]
-    fn an_encoded_id_is_found_at_any_depth() {
-        let json: Value = serde_json::from_str(
-            r#"{"serverSetup":{"server":{"IDFilePath":"@Base64:YWJj","x":1}}}"#,
-        )
-        .unwrap();
-        assert_eq!(find_encoded_id(&json), Some("@Base64:YWJj"));
-        let plain: Value = serde_json::from_str(r#"{"IDFilePath":"/a/server.id"}"#).unwrap();
-        assert_eq!(find_encoded_id(&plain), None);
+    fn faults_name_line_and_column_first() {
+        let cause = serde_json::from_str::<Value>("{\n  \"a\": 1,\n}").unwrap_err();
+        assert_eq!(first_fault_of(&cause), "line 3, column 1: trailing comma");
     }
 }

@@ -45,16 +45,22 @@ impl DominoProcess {
     pub fn pid(&self) -> Pid {
         self.process.pid
     }
+
+    /// What a person calls it: its program's name, but for those that java
+    /// runs.
+    pub fn to_name(&self) -> OsString {
+        match self.role {
+            Role::Controller => "java controller".into(),
+            Role::Tika => "tika".into(),
+            _ => self.name.clone(),
+        }
+    }
 }
 
 impl fmt::Display for DominoProcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self.role {
-            Role::Controller => "java controller".into(),
-            Role::Tika => "tika".into(),
-            _ => self.name.to_string_lossy(),
-        };
-        write!(f, "{name} ({})", self.process.pid)
+        let name = self.to_name();
+        write!(f, "{} ({})", name.to_string_lossy(), self.process.pid)
     }
 }
 
@@ -90,8 +96,6 @@ impl Programs {
     /// The places of this partition's installation. A missing installation is
     /// no error: `cleanup` and `status` must work on a broken one.
     pub fn of(partition: &Partition) -> Programs {
-        let resolve =
-            |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
         let lotus = partition.lotus();
         let notes = lotus.join("notes");
         Programs {
@@ -100,6 +104,33 @@ impl Programs {
             lotus: resolve(&lotus),
             lotus_as_named: lotus,
         }
+    }
+
+    /// The places of an installation without links.
+    #[cfg(test)]
+    pub(crate) fn at(lotus: &str) -> Programs {
+        let lotus = PathBuf::from(lotus);
+        Programs {
+            notes: lotus.join("notes"),
+            notes_as_named: lotus.join("notes"),
+            lotus_as_named: lotus.clone(),
+            lotus,
+        }
+    }
+
+    /// What a process is, if it is one of this Domino's.
+    pub fn recognise(&self, process: &Process) -> Option<DominoProcess> {
+        let name = self.program_of(process.exe.as_deref(), &process.cmdline)?;
+        Some(DominoProcess {
+            role: role_of(&name, &process.cmdline),
+            name,
+            process: process.clone(),
+        })
+    }
+
+    /// Whether a program lies anywhere in the installation.
+    pub fn is_installed(&self, path: &Path) -> bool {
+        path.starts_with(&self.lotus) || path.starts_with(&self.lotus_as_named)
     }
 
     fn is_domino(&self, path: &Path) -> bool {
@@ -131,10 +162,26 @@ impl Programs {
     }
 }
 
+/// A path without links. What of it is not there any more (an installation
+/// that was removed while it ran) keeps its name below what is.
+pub(crate) fn resolve(path: &Path) -> PathBuf {
+    let mut missing = Vec::new();
+    for above in path.ancestors() {
+        if let Ok(found) = std::fs::canonicalize(above) {
+            return missing
+                .iter()
+                .rev()
+                .fold(found, |path, name| path.join(name));
+        }
+        missing.extend(above.file_name());
+    }
+    path.to_path_buf()
+}
+
 /// Scripts under LOTUS that stand for the program they start or for NSD.
 const DOMINO_SCRIPTS: [&str; 4] = ["server", "nsd", "nsd.sh", "startup"];
 
-fn is_shell(exe: &Path) -> bool {
+pub(crate) fn is_shell(exe: &Path) -> bool {
     let name = base_name(exe.as_os_str());
     ["sh", "bash", "dash", "ksh", "ksh93", "mksh", "busybox"]
         .iter()
@@ -198,14 +245,7 @@ pub fn find_among(programs: &Programs, uid: u32) -> Result<Vec<DominoProcess>> {
     let mut found: Vec<DominoProcess> = seen
         .into_iter()
         .filter(|process| !process.is_zombie() && process.pid != own)
-        .filter_map(|process| {
-            let name = programs.program_of(process.exe.as_deref(), &process.cmdline)?;
-            Some(DominoProcess {
-                role: role_of(&name, &process.cmdline),
-                name,
-                process,
-            })
-        })
+        .filter_map(|process| programs.recognise(&process))
         .collect();
     found.sort_by_key(|found| found.process.pid);
     Ok(found)

@@ -1,14 +1,11 @@
 //! The report on environment and limits that each start writes into the log.
 
 use super::environment::Environment;
+use super::masking::{MASK, is_secret};
 use super::server_log::ServerLog;
 use super::tools::Work;
 use crate::error::Result;
 use std::os::unix::ffi::OsStrExt;
-
-/// Words that mark a variable whose value must not stand in a log: One-Touch
-/// Setup passes passwords through the environment.
-const SECRET: [&str; 5] = ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "CREDENTIAL"];
 
 /// Appends the report to the console log.
 pub fn write(work: &mut Work, environment: &Environment) -> Result<()> {
@@ -28,8 +25,9 @@ pub fn write(work: &mut Work, environment: &Environment) -> Result<()> {
         Vec::new(),
     );
     let variable = |(name, value): &(std::ffi::OsString, std::ffi::OsString)| {
-        let shown: &[u8] = if is_secret(&name.to_string_lossy()) {
-            b"********"
+        // One-Touch Setup passes passwords through the environment.
+        let shown: &[u8] = if is_secret(name.as_bytes()) {
+            MASK
         } else {
             value.as_bytes()
         };
@@ -73,21 +71,4 @@ pub fn write(work: &mut Work, environment: &Environment) -> Result<()> {
 
 fn amount(limit: Option<u64>) -> String {
     limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string())
-}
-
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    SECRET.iter().any(|word| name.contains(word))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_secret;
-
-    #[test]
-    fn passwords_are_recognised_by_name() {
-        assert!(is_secret("SERVERSETUP_ADMIN_PASSWORD"));
-        assert!(is_secret("api_token"));
-        assert!(!is_secret("PATH"));
-    }
 }

@@ -8,6 +8,7 @@ use super::hooks::{self, Hook};
 use super::nsd;
 use super::pid_file;
 use super::processes::{self, Programs, Role};
+use super::quit::Quit;
 use super::server_log::{ServerLog, contains};
 use super::state::State;
 use super::tools::{Work, launch, output_to};
@@ -23,11 +24,18 @@ use std::time::{Duration, Instant};
 /// How often a wait says what it waits for.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 
+/// How long a console command before the quit may take to be sent.
+const SEND_LIMIT: Duration = Duration::from_secs(30);
+
 /// How long processes may take to vanish once NSD has killed them.
 const AFTER_KILL: Duration = Duration::from_secs(10);
 
 /// How long the Java controller may take, as in the original: 10 × 10 s.
 const CONTROLLER_LIMIT: Duration = Duration::from_secs(100);
+
+/// How long Domino's fault recovery takes at most to start a new server after
+/// the end of one; an assumption, HCL names no figure.
+const FAULT_RECOVERY: Duration = Duration::from_secs(1);
 
 /// The line by which Domino says that it is dying (looked for by the original
 /// too, in the last 5,000 lines; here only in what this shutdown wrote).
@@ -118,15 +126,15 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
     }
     let written_before = log.size();
     let began = Instant::now();
-    if server.is_some() {
-        work.reporter.info("Waiting for the shutdown to complete");
-        if let Err(error) = client::start_client(work, &["-q"]) {
-            work.reporter
-                .warn(&format!("{error}; the server could not be told to quit"));
+    let mut quit = match server {
+        Some(_) => {
+            work.reporter.info("Waiting for the shutdown to complete");
+            Quit::send(work)
         }
-    }
+        None => Quit::unneeded(),
+    };
     let mut watch = Watch::new(programs.clone(), work.partition.user.uid, is_controller)?;
-    let killed = !wait_for_shutdown(work, &mut watch, began)?;
+    let killed = !wait_for_shutdown(work, &mut watch, &mut quit, began)?;
     if killed {
         let seconds = began.elapsed().as_secs();
         work.reporter.warn(&format!(
@@ -134,27 +142,28 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
             processes::list(watch.left())
         ));
         closure::mark_unclean(work, "the server was stopped by force");
-        if let Err(error) = nsd::kill(work) {
-            match error {
-                Error::Program { .. } => work.reporter.warn(&error.to_string()),
-                other => return Err(other),
-            }
-        }
-        watch.look()?;
-        if watch.wait(work.signals, Instant::now() + AFTER_KILL)? != Woken::AllGone
-            && watch.look()?
-        {
-            return Err(still_running(watch.left()));
-        }
+        kill(work, &mut watch)?;
         return Ok(Stopped::Forcibly(began.elapsed()));
     }
     let took = began.elapsed();
-    if contains(&log.since(written_before), CRASH_TEXT) {
-        closure::mark_unclean(work, "the server crashed while stopping");
+    let crash = if contains(&log.since(written_before), CRASH_TEXT) {
+        Some("the server crashed while stopping".to_owned())
+    } else {
+        // One that was killed, or was dying before it was asked, wrote nothing.
+        server.and_then(|_| closure::still_listed(work.partition))
+    };
+    if let Some(how) = crash {
+        closure::mark_unclean(work, &how);
+        if comes_back(work, &mut watch)? {
+            return Err(still_running(watch.left()));
+        }
         return Ok(Stopped::Crashing(took));
     }
     Ok(match server {
-        Some(_) => Stopped::Cleanly(took),
+        Some(_) => {
+            closure::forget(work);
+            Stopped::Cleanly(took)
+        }
         None if state.has_died() => {
             closure::mark_unclean(work, "the server died");
             Stopped::Forcibly(took)
@@ -163,24 +172,58 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
     })
 }
 
+/// Lets NSD end what would not stop, and once more what Domino's own fault
+/// recovery brings back then.
+fn kill(work: &mut Work, watch: &mut Watch) -> Result<()> {
+    for _ in 0..2 {
+        if let Err(error) = nsd::kill(work) {
+            soften(work, error)?;
+        }
+        watch.look()?;
+        if watch.wait(work.signals, Instant::now() + AFTER_KILL)? != Woken::AllGone
+            && watch.look()?
+        {
+            return Err(still_running(watch.left()));
+        }
+        if !comes_back(work, watch)? {
+            return Ok(());
+        }
+        work.reporter.warn(&format!(
+            "brought back by Domino's fault recovery: {}",
+            processes::list(watch.left())
+        ));
+    }
+    Err(still_running(watch.left()))
+}
+
+/// After a bad end, fault recovery may start a new server: looks once more
+/// when it had the time to.
+fn comes_back(work: &mut Work, watch: &mut Watch) -> Result<bool> {
+    let until = Instant::now() + FAULT_RECOVERY;
+    let wake = crate::os::wait::wait_any(&[], Some(work.signals), &[], Some(until))
+        .map_err(Error::system("wait"))?;
+    if let Some(signal) = wake.signal {
+        return Err(work.interrupted(
+            signal,
+            "the server was ended; whether it came back was not looked at",
+        ));
+    }
+    watch.look()
+}
+
 /// Broadcast to the users, then the site's own console command.
 fn announce(work: &mut Work) -> Result<()> {
     let settings = &work.partition.settings;
     if settings.broadcast_shutdown_message.value {
         let text = OsStr::new(" BROADCAST \"(!) Domino Server will be stopped now\"");
-        if let Err(error) = client::command(work, text) {
-            soften(work, error)?;
-        }
+        tell_server(work, text)?;
     }
     let settings = &work.partition.settings;
     let delay = settings.pre_shutdown_delay.value;
     if let Some(command) = settings.pre_shutdown_command.value.clone() {
         work.reporter
             .info(&format!("Sending '{}'", shown(&command)));
-        let sent = client::command(work, &command);
-        if let Err(error) = sent {
-            soften(work, error)?;
-        }
+        tell_server(work, &command)?;
         if let Some(delay) = delay.filter(|delay| !delay.is_zero()) {
             work.reporter
                 .info(&format!("Waiting {} seconds after it", delay.as_secs()));
@@ -198,6 +241,22 @@ fn announce(work: &mut Work) -> Result<()> {
     Ok(())
 }
 
+/// Sends a console command before the quit. A server that hangs takes none:
+/// that is said, and the quit and the shutdown's time limit come all the same.
+fn tell_server(work: &mut Work, command: &OsStr) -> Result<()> {
+    let limit = SEND_LIMIT.min(work.partition.settings.shutdown_timeout.value);
+    match client::command(work, command, Some(limit)) {
+        Ok(end) if !end.success() => work.reporter.warn(&format!(
+            "the server did not take '{}': 'server -c' {}; going on",
+            shown(command),
+            end.describe()
+        )),
+        Ok(_) => {}
+        Err(error) => soften(work, error)?,
+    }
+    Ok(())
+}
+
 /// A command that could not be sent is said; the shutdown goes on.
 fn soften(work: &mut Work, error: Error) -> Result<()> {
     match error {
@@ -210,7 +269,12 @@ fn soften(work: &mut Work, error: Error) -> Result<()> {
 }
 
 /// Waits until all has gone (true), or the shutdown's time is up (false).
-fn wait_for_shutdown(work: &mut Work, watch: &mut Watch, began: Instant) -> Result<bool> {
+fn wait_for_shutdown(
+    work: &mut Work,
+    watch: &mut Watch,
+    quit: &mut Quit,
+    began: Instant,
+) -> Result<bool> {
     let settings = &work.partition.settings;
     let give_up = began + settings.shutdown_timeout.value;
     let mut tika = Some(began + settings.tika_shutdown_term_seconds.value);
@@ -220,7 +284,7 @@ fn wait_for_shutdown(work: &mut Work, watch: &mut Watch, began: Instant) -> Resu
         .then(|| began + settings.shutdown_delayed_seconds.value);
     let mut progress = began + PROGRESS_EVERY;
     loop {
-        let next = [Some(give_up), Some(progress), tika, delayed]
+        let next = [Some(give_up), Some(progress), tika, delayed, quit.next()]
             .into_iter()
             .flatten()
             .min()
@@ -238,6 +302,7 @@ fn wait_for_shutdown(work: &mut Work, watch: &mut Watch, began: Instant) -> Resu
             }
             Woken::TimedOut => {}
         }
+        quit.look(work, watch);
         let now = Instant::now();
         if now >= give_up {
             return Ok(!watch.look()?);

@@ -5,7 +5,7 @@ use super::environment::{self, Environment};
 use super::partition::Partition;
 use super::server_log::ServerLog;
 use crate::error::{Error, Result};
-use crate::os::bounded::{Ended, Output, Piece, run_bounded};
+use crate::os::bounded::{Ended, Output, Piece, Tick, run_bounded, run_bounded_ticking};
 use crate::os::process::Pid;
 use crate::os::signals::Signal;
 use crate::os::signals::Signals;
@@ -153,16 +153,53 @@ pub fn run_to_log(work: &mut Work, tool: &Tool) -> Result<ToolEnd> {
     finish(work, &tool.program, launch, Output::AsLaunched, tool.limit)
 }
 
-/// Runs a tool and hands each line of its output to `line`.
+/// As [`run_to_log`], calling `look` now and then while the tool runs.
+pub fn run_to_log_watched(
+    work: &mut Work,
+    tool: &Tool,
+    every: Duration,
+    mut look: impl FnMut(&mut dyn Reporter),
+) -> Result<ToolEnd> {
+    let log = ServerLog::of(work.partition).open_for_append()?;
+    let mut launch = launch(work.partition, tool);
+    output_to(&mut launch, &log)?;
+    let reporter = &mut *work.reporter;
+    let tick = Tick {
+        every,
+        act: &mut || look(reporter),
+    };
+    let ended = run_bounded_ticking(
+        launch,
+        tool.limit,
+        Some(work.signals),
+        Output::AsLaunched,
+        Some(tick),
+    )
+    .map_err(program_failed(&tool.program))?;
+    end_of(work, &tool.program, ended)
+}
+
+/// Runs a tool and hands each line of its output to `line`, up to a bound: for
+/// output that is kept.
 pub fn run_by_line(
     work: &mut Work,
     tool: &Tool,
+    line: impl FnMut(&mut dyn Reporter, &[u8]),
+) -> Result<ToolEnd> {
+    run_streamed(work, tool, MOST_OUTPUT, line)
+}
+
+/// As [`run_by_line`], with a bound of the caller's in bytes.
+pub fn run_streamed(
+    work: &mut Work,
+    tool: &Tool,
+    bound: u64,
     mut line: impl FnMut(&mut dyn Reporter, &[u8]),
 ) -> Result<ToolEnd> {
     let launch = launch(work.partition, tool);
     let reporter = &mut *work.reporter;
     let output = Output::Lines {
-        bound: MOST_OUTPUT,
+        bound,
         each: &mut |piece| match piece {
             Piece::Line(text) => line(reporter, text),
             Piece::Dropped(bytes) => {

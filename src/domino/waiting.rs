@@ -27,6 +27,30 @@ pub enum Woken {
     Signal(Signal),
 }
 
+/// Waits until each of these has ended, a signal comes, or `until`; unlike a
+/// [`Watch`] not for what comes up in their stead. Those left stay.
+pub fn until_ended(
+    handles: &mut Vec<ProcessHandle>,
+    signals: &Signals,
+    until: Instant,
+) -> Result<Woken> {
+    while !handles.is_empty() {
+        let wake = wait_any(handles, Some(signals), &[], Some(until))
+            .map_err(Error::system("wait for processes"))?;
+        // Highest first, so that the indices below stay right.
+        for index in wake.ended.iter().rev() {
+            handles.remove(*index);
+        }
+        if let Some(signal) = wake.signal {
+            return Ok(Woken::Signal(signal));
+        }
+        if wake.timed_out {
+            return Ok(Woken::TimedOut);
+        }
+    }
+    Ok(Woken::AllGone)
+}
+
 impl Watch {
     /// Watches all processes of this server but those in `except`.
     pub fn new(programs: Programs, uid: u32, except: fn(Role) -> bool) -> Result<Watch> {

@@ -68,6 +68,14 @@ pub enum Output<'a> {
     },
 }
 
+/// Something to do now and then while a program runs.
+pub struct Tick<'a> {
+    /// How long from one time to the next.
+    pub every: Duration,
+    /// What is done; the program is not waited for meanwhile.
+    pub act: &'a mut dyn FnMut(),
+}
+
 /// Runs a program in a process group of its own until it ends, until `limit` is
 /// over (none: for ever) or until one of `signals` comes.
 ///
@@ -75,10 +83,21 @@ pub enum Output<'a> {
 /// stopped), and [`GRACE`] later SIGKILL. What a program that ended by itself
 /// has left running is left alone, and its open pipes are not waited for.
 pub fn run_bounded(
+    launch: Launch,
+    limit: Option<Duration>,
+    signals: Option<&Signals>,
+    output: Output<'_>,
+) -> io::Result<Ended> {
+    run_bounded_ticking(launch, limit, signals, output, None)
+}
+
+/// As [`run_bounded`], with something to do now and then.
+pub fn run_bounded_ticking(
     mut launch: Launch,
     limit: Option<Duration>,
     signals: Option<&Signals>,
     output: Output<'_>,
+    tick: Option<Tick<'_>>,
 ) -> io::Result<Ended> {
     launch.new_group = true;
     let name = launch.program.clone();
@@ -86,7 +105,7 @@ pub fn run_bounded(
         .map_err(|error| explain(error, format_args!("cannot run {}", name.display())))?;
     let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
     let mut child = launch.spawn()?;
-    let outcome = watch(&mut child, &mut capture, deadline, signals);
+    let outcome = watch(&mut child, &mut capture, deadline, signals, tick);
     let outcome = match outcome {
         Ok(outcome) => outcome,
         Err(error) => {
@@ -126,14 +145,20 @@ fn watch(
     capture: &mut Capture<'_>,
     deadline: Option<Instant>,
     signals: Option<&Signals>,
+    mut tick: Option<Tick<'_>>,
 ) -> io::Result<Outcome> {
     let Some(handle) = child.handle()? else {
         return Ok(Outcome::Ended);
     };
+    let mut ticked = Instant::now();
     loop {
+        let next_tick = tick
+            .as_ref()
+            .and_then(|tick| ticked.checked_add(tick.every));
+        let until = [deadline, next_tick].into_iter().flatten().min();
         let wake = {
             let pipe = capture.pipe.as_ref().map(AsFd::as_fd);
-            wait::wait_any_of(&[&handle], signals, pipe.as_slice(), deadline)?
+            wait::wait_any_of(&[&handle], signals, pipe.as_slice(), until)?
         };
         if !wake.readable.is_empty() {
             capture.read()?;
@@ -146,6 +171,12 @@ fn watch(
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Ok(Outcome::Over);
+        }
+        if let Some(tick) = &mut tick
+            && ticked.elapsed() >= tick.every
+        {
+            (tick.act)();
+            ticked = Instant::now();
         }
     }
 }

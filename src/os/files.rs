@@ -162,6 +162,19 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// As [`open_regular`], for a name that was found in a directory: a link in
+/// its place is not followed but an error.
+pub fn open_regular_itself(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits() as i32)
+        .open(path)
+        .map_err(|error| explain(error, format_args!("cannot open {}", path.display())))?;
+    require_regular(&file, path)?;
+    Ok(file)
+}
+
 /// Fails with `InvalidInput` unless `file`, opened as `path`, is a regular one.
 pub(crate) fn require_regular(file: &File, path: &Path) -> io::Result<()> {
     let kind = file

@@ -144,6 +144,69 @@ fn parse(kind: Kind, table: &str) -> Option<Vec<IpcObject>> {
         .collect()
 }
 
+/// The processes on record as an object's users: who made it and who used it
+/// last; for semaphores, who last changed each of the first few thousand. The
+/// record outlives the processes; nobody is on record where nobody used it.
+pub fn users(object: &IpcObject) -> io::Result<Vec<Pid>> {
+    let mut found: Vec<Pid> = [object.cpid, object.lpid].into_iter().flatten().collect();
+    if object.kind == Kind::Sem {
+        let count = i32::try_from(object.count).unwrap_or(0).min(SEM_LOOKED_AT);
+        for number in 0..count {
+            // SAFETY: GETPID takes no fourth argument and writes nothing.
+            let pid = unsafe { libc::semctl(object.id, number, libc::GETPID) };
+            if pid < 0 {
+                let error = io::Error::last_os_error();
+                return match error.raw_os_error() {
+                    Some(libc::EINVAL | libc::EIDRM) => Ok(Vec::new()),
+                    _ => Err(explain(
+                        error,
+                        format_args!("cannot ask who uses {} {}", object.kind, object.id),
+                    )),
+                };
+            }
+            found.extend(Pid::new(pid));
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+/// The ids of the segments that a process has attached; none if it has ended
+/// or is not ours to look into. The kernel shows such a mapping as a file
+/// `/SYSV<key>` whose inode is the id (ipc/shm.c).
+pub fn attached(pid: Pid) -> io::Result<Vec<i32>> {
+    use rustix::io::Errno;
+    let table = match std::fs::read(format!("/proc/{pid}/maps")) {
+        Ok(table) => table,
+        Err(error)
+            if Errno::from_io_error(&error).is_some_and(|error| {
+                super::procfs::is_gone(error) || super::procfs::is_denied(error)
+            }) =>
+        {
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(explain(error, format_args!("cannot read /proc/{pid}/maps"))),
+    };
+    Ok(table
+        .split(|byte| *byte == b'\n')
+        .filter_map(attached_by_line)
+        .collect())
+}
+
+/// `start-end perms offset device inode  /SYSV5d9b7f01 (deleted)`
+fn attached_by_line(line: &[u8]) -> Option<i32> {
+    let mut fields = line
+        .split(|byte| *byte == b' ')
+        .filter(|field| !field.is_empty());
+    let inode = fields.nth(4)?;
+    fields.next()?.strip_prefix(b"/SYSV")?;
+    std::str::from_utf8(inode).ok()?.parse().ok()
+}
+
+/// How many semaphores of a set are asked: each costs a call.
+const SEM_LOOKED_AT: i32 = 4096;
+
 /// Removes an object; `false` if it was gone already. A segment that is still
 /// attached goes with the last process that has it.
 pub fn remove(object: &IpcObject) -> io::Result<bool> {
@@ -225,10 +288,29 @@ mod tests {
         assert!(remove(&find(Kind::Shm, id).unwrap()).unwrap());
         let object = find(Kind::Shm, id).unwrap();
         assert!(object.doomed && object.count >= 1);
+        let own = crate::os::process::self_pid();
+        assert!(attached(own).unwrap().contains(&id));
         // SAFETY: it was attached there just now.
         unsafe { libc::shmdt(address) };
         // A child that another test forks has it too, until its exec.
         crate::os::testing::until(|| find(Kind::Shm, id).is_none());
+    }
+
+    #[test]
+    fn who_used_an_object_is_on_record() {
+        let own = vec![crate::os::process::self_pid()];
+        let shm = make(Kind::Shm);
+        let object = find(Kind::Shm, shm).unwrap();
+        assert_eq!(users(&object).unwrap(), own);
+        remove(&object).unwrap();
+        let sem = make(Kind::Sem);
+        let object = find(Kind::Sem, sem).unwrap();
+        assert_eq!(users(&object).unwrap(), []);
+        // SAFETY: SETVAL takes a number as its fourth argument.
+        assert_eq!(unsafe { libc::semctl(sem, 1, libc::SETVAL, 1) }, 0);
+        assert_eq!(users(&object).unwrap(), own);
+        remove(&object).unwrap();
+        assert_eq!(users(&object).unwrap(), []);
     }
 
     #[test]

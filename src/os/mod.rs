@@ -8,14 +8,18 @@
 
 pub mod bounded;
 pub mod clock;
+pub mod file_limits;
 pub mod files;
+pub mod host;
 pub mod ipc;
+pub mod keys;
 pub mod limits;
 pub mod lock;
 pub mod open_files;
 pub mod pidfd;
 pub mod process;
 mod procfs;
+pub mod replace;
 pub mod root;
 pub mod signals;
 pub mod sockets;

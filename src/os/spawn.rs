@@ -151,7 +151,7 @@ impl Stream {
 
 /// Opens /dev/null and makes sure that it is the device: a regular file in its
 /// place would fill the disk.
-pub(crate) fn open_null() -> io::Result<File> {
+pub fn open_null() -> io::Result<File> {
     let advice = "make it with: mknod -m 666 /dev/null c 1 3";
     let file = OpenOptions::new()
         .read(true)

@@ -1,6 +1,8 @@
 //! Who runs services on this host: systemd, or nobody.
 
 pub mod systemd;
+pub mod unit_check;
+pub mod unit_file;
 
 use crate::os::root::Root;
 

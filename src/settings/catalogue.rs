@@ -29,7 +29,6 @@ pub struct Entry {
 /// that are therefore no typing errors.
 pub const COMPANIONS: &[&str] = &[
     "DOMINO_AUTO_CFG_DEFAULTS_ENV_FILE",
-    "DOMINO_DIAG_DAYS",
     "DOMINO_DOCKER_CFG_SCRIPT",
     "DOMINO_OPT_LATEST",
     "DOMINO_SCRIPT_VERSION",
@@ -143,6 +142,7 @@ settings! {
         auto_config_env_file: Path or "DOMINO_DATA_PATH/DominoAutoConfig.env", "DOMINO_AUTO_CONFIG_ENV_FILE", "", "One-Touch Setup by environment variables";
         auto_config_json_file: Path or "DOMINO_DATA_PATH/DominoAutoConfig.json", "DOMINO_AUTO_CONFIG_JSON_FILE", "", "One-Touch Setup by a JSON file";
         auto_config_template_json_file: Path or "DOMINO_DATA_PATH/DominoAutoConfigTemplate.json", "DOMINO_AUTO_CONFIG_TEMPLATE_JSON_FILE", "", "template from which the JSON file is made";
+        auto_cfg_defaults_env_file: Path or "DOMINO_DATA_PATH/DominoAutoConfigDefault.env", "DOMINO_AUTO_CFG_DEFAULTS_ENV_FILE", "", "presets for what setup asks, '-' for none";
     }
     "Service" {
         systemd_name: Text or "domino.service", "DOMINO_SYSTEMD_NAME", "", "the systemd unit";
@@ -219,6 +219,14 @@ settings! {
         script_verbose_info: Switch = "yes", "DOMINO_SCRIPT_VERBOSE_INFO", "", "say which configuration files were read";
         debug_mode: Switch = "no", "DOMINO_DEBUG_MODE", "", "write down each step";
         debug_file: Path, "DOMINO_DEBUG_FILE", "", "file for that";
+    }
+    "Support" {
+        diag_days: Days = "7", "DOMINO_DIAG_DAYS", "days", "how old files may be that diag collects";
+        diag_dir: Path or "DOMINO_IBM_TECHNICAL_SUPPORT_DIR", "DOMINO_DIAG_DIR", "", "where diag puts its archive";
+        diag_max_size: Number = "1024", "DOMINO_DIAG_MAX_SIZE", "MiB", "how much diag collects, before it is compressed";
+        diag_mail_command: Words, "DOMINO_DIAG_MAIL_COMMAND", "", "what senddiag mails the archive with; {file}, {to}, {from}, {subject} are replaced";
+        diag_rcpt: Text or "DominoDiagRcpt in notes.ini", "DOMINO_DIAG_RCPT" | "DIAG_RCPT", "", "who gets the archive";
+        diag_from: Text or "DominoDiagFrom in notes.ini", "DOMINO_DIAG_FROM" | "DIAG_FROM", "", "who sends it";
     }
     "Hooks" {
         script_dir: Path, "DOMINO_SCRIPT_DIR", "", "a directory of scripts, for use in the following";

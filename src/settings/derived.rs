@@ -192,6 +192,11 @@ impl Settings {
         })
     }
 
+    /// Where `diag` puts its archive.
+    pub fn diag_dir(&self) -> PathBuf {
+        or_below(&self.configured.diag_dir, || self.technical_support_dir())
+    }
+
     /// One-Touch Setup by environment variables.
     pub fn auto_config_env_file(&self) -> PathBuf {
         or_below(&self.configured.auto_config_env_file, || {
@@ -211,6 +216,14 @@ impl Settings {
         or_below(&self.configured.auto_config_template_json_file, || {
             self.data_path().join("DominoAutoConfigTemplate.json")
         })
+    }
+
+    /// Presets for the questions of `setup`; none where it is set to `-`.
+    pub fn auto_cfg_defaults_env_file(&self) -> Option<PathBuf> {
+        let file = or_below(&self.configured.auto_cfg_defaults_env_file, || {
+            self.data_path().join("DominoAutoConfigDefault.env")
+        });
+        (file.as_os_str() != "-").then_some(file)
     }
 
     /// What becomes of a renamed log.nsf.
@@ -269,6 +282,11 @@ impl Settings {
         self.configured.lock_timeout.value.unwrap_or_else(default)
     }
 
+    /// The editor that is configured, if one is.
+    pub fn configured_editor(&self) -> Option<Vec<OsString>> {
+        self.configured.edit_command.value.clone()
+    }
+
     /// The editor: configured, else $EDITOR, else vi.
     pub fn edit_command(&self) -> Vec<OsString> {
         if let Some(words) = &self.configured.edit_command.value {
@@ -311,9 +329,12 @@ impl Settings {
             "DOMINO_LOG_BACKUP_DIR" => self.log_backup_dir().into(),
             "DOMINO_NEXTSTART_COMPACT_STATUSFILE" => self.nextstart_compact_file().into(),
             "DOMINO_IBM_TECHNICAL_SUPPORT_DIR" => self.technical_support_dir().into(),
+            "DOMINO_DIAG_DIR" => self.diag_dir().into(),
+            "DOMINO_DIAG_RCPT" | "DOMINO_DIAG_FROM" => return None,
             "DOMINO_AUTO_CONFIG_ENV_FILE" => self.auto_config_env_file().into(),
             "DOMINO_AUTO_CONFIG_JSON_FILE" => self.auto_config_json_file().into(),
             "DOMINO_AUTO_CONFIG_TEMPLATE_JSON_FILE" => self.auto_config_template_json_file().into(),
+            "DOMINO_AUTO_CFG_DEFAULTS_ENV_FILE" => self.auto_cfg_defaults_env_file()?.into(),
             "DOMINO_LOG_DB_BACKUP_DIR" => self.log_db_backup_dir().into(),
             "DOMINO_DOMLOG_DB_BACKUP_DIR" => self.domlog_db_backup_dir().into(),
             "DOMINO_LAST_LOG_DB_FILE" => self.last_log_db_file().into(),

@@ -90,6 +90,23 @@ kinds! {
     Pattern => OsString, |text| Some(text.to_owned());
 }
 
+impl Kind {
+    /// Whether a text is of this kind; of a switch only `yes` and `no` are,
+    /// though others count as one of them.
+    pub fn accepts(self, text: &OsStr) -> bool {
+        match self {
+            Kind::Text | Kind::Path | Kind::Presence | Kind::Pattern => true,
+            Kind::Switch | Kind::Unless => text == "yes" || text == "no",
+            Kind::Seconds => Seconds::read(text).is_some(),
+            Kind::Days => Days::read(text).is_some(),
+            Kind::Octal => Octal::read(text).is_some(),
+            Kind::Port => Port::read(text).is_some(),
+            Kind::Number => Number::read(text).is_some(),
+            Kind::Words => Words::read(text).is_some(),
+        }
+    }
+}
+
 /// A whole number with blanks around it; larger ones stay at the largest.
 fn digits(text: &[u8]) -> Option<u64> {
     let text = text.trim_ascii();

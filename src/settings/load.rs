@@ -80,14 +80,7 @@ pub fn source_all(
 ) -> Result<Vec<(OsString, OsString)>, Error> {
     let before = Scope::from_environment(environment);
     let mut runner = bash::run;
-    let mut reading = Files {
-        scope: before.clone(),
-        sources: BTreeMap::new(),
-        warnings: Vec::new(),
-        files: Vec::new(),
-        unknown: BTreeSet::new(),
-        runner: &mut runner,
-    };
+    let mut reading = Files::new(before.clone(), &mut runner);
     reading.read(&[file.to_path_buf()])?;
     let changed = reading.scope.iter().filter(|(name, variable)| {
         before
@@ -114,14 +107,7 @@ pub fn load_with(
 ) -> Result<Loaded, Error> {
     let candidates = configuration_files(root, user)?;
     let before = first_scope(user, environment, &candidates);
-    let mut reading = Files {
-        scope: before.clone(),
-        sources: BTreeMap::new(),
-        warnings: Vec::new(),
-        files: Vec::new(),
-        unknown: BTreeSet::new(),
-        runner,
-    };
+    let mut reading = Files::new(before.clone(), runner);
     let mut looked_at = candidates.to_vec();
     let exited = reading.read(&candidates)?;
     if !exited && let Some(further) = reading.scope.non_empty("DOMINO_ENV_FILE") {
@@ -153,7 +139,11 @@ pub fn load_with(
 
 /// What files find set: the environment, and what the start script sets
 /// before it reads them.
-fn first_scope(user: &OsStr, environment: &[(OsString, OsString)], files: &[PathBuf; 2]) -> Scope {
+pub(super) fn first_scope(
+    user: &OsStr,
+    environment: &[(OsString, OsString)],
+    files: &[PathBuf; 2],
+) -> Scope {
     let mut scope = Scope::from_environment(environment);
     scope.set("DOMINO_USER", user.as_bytes());
     if scope.non_empty("LOGNAME").is_none() {
@@ -169,7 +159,7 @@ fn first_scope(user: &OsStr, environment: &[(OsString, OsString)], files: &[Path
 }
 
 /// Names the first scope has that are no settings.
-const GIVEN: [&[u8]; 2] = [b"DOMINO_CONFIG_FILE", b"DOMINO_DEFAULT_CONFIG_FILE"];
+pub(super) const GIVEN: [&[u8]; 2] = [b"DOMINO_CONFIG_FILE", b"DOMINO_DEFAULT_CONFIG_FILE"];
 
 struct Files<'a> {
     scope: Scope,
@@ -180,7 +170,18 @@ struct Files<'a> {
     runner: Runner<'a>,
 }
 
-impl Files<'_> {
+impl<'a> Files<'a> {
+    fn new(scope: Scope, runner: Runner<'a>) -> Files<'a> {
+        Files {
+            scope,
+            sources: BTreeMap::new(),
+            warnings: Vec::new(),
+            files: Vec::new(),
+            unknown: BTreeSet::new(),
+            runner,
+        }
+    }
+
     /// Reads the files that are there; true when one of them called `exit`.
     fn read(&mut self, candidates: &[PathBuf]) -> Result<bool, Error> {
         let mut texts = Vec::new();
@@ -308,7 +309,7 @@ fn line_of(text: &[u8], name: &[u8]) -> Option<usize> {
     lines.position(sets).map(|index| index + 1)
 }
 
-fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+pub(super) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     match read_regular(path, LARGEST) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -412,7 +413,7 @@ pub fn peek(root: &Root, user: &OsStr, name: &str) -> Option<(OsString, Source)>
 
 /// Evaluates what can be and passes over the rest; hands back what was
 /// assigned where.
-fn read_as_data(text: &[u8], scope: &mut Scope) -> Vec<(usize, Vec<u8>)> {
+pub(super) fn read_as_data(text: &[u8], scope: &mut Scope) -> Vec<(usize, Vec<u8>)> {
     let (mut assignments, refusal) = evaluate_up_to_refusal(text, scope);
     scope.apply(&assignments);
     let read_to = match refusal {

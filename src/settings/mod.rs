@@ -11,6 +11,8 @@ pub mod catalogue;
 mod derived;
 mod error;
 pub mod kind;
+pub mod lint;
+pub mod lint_ini;
 mod load;
 pub mod notes_ini;
 mod refusal;

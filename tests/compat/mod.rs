@@ -7,12 +7,17 @@ use crate::support::scenario::Scenario;
 
 mod archive;
 mod config;
+mod config_verbs;
+mod databases;
+mod diagnosis;
 mod environment;
 mod hooks;
 mod logs;
 mod maintenance;
 mod monitor;
 mod setup;
+mod setup_verb;
+mod shell;
 mod start;
 mod status;
 mod stop;
@@ -22,12 +27,17 @@ pub fn all() -> Vec<Scenario> {
     [
         archive::ALL,
         config::ALL,
+        config_verbs::ALL,
+        databases::ALL,
+        diagnosis::ALL,
         environment::ALL,
         hooks::ALL,
         logs::ALL,
         maintenance::ALL,
         monitor::ALL,
         setup::ALL,
+        setup_verb::ALL,
+        shell::ALL,
         start::ALL,
         status::ALL,
         stop::ALL,

@@ -1,4 +1,4 @@
-//! Bad input: a clear error with its code, and nothing changed.
+//! Bad input: a clear error with its code, and nothing changed (D25).
 
 use crate::support::tree::Tree;
 use crate::support::{Outcome, Sandbox};

@@ -16,7 +16,7 @@ scenarios![
     no_systemd_no_unit_verbs,
 ];
 
-/// A typing error is silent in the original.
+/// D26.
 fn unknown_names_are_warned_of_once() {
     let mut sandbox = Sandbox::new();
     sandbox.raw("DOMINO_SHUTDOWN_TIMOUT=5");

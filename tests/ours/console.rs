@@ -1,4 +1,4 @@
-//! The live console without a terminal, and what it refuses.
+//! The live console without a terminal (D36), and what it refuses.
 
 use crate::support::terminal::Terminal;
 use crate::support::{Sandbox, wait_until};

@@ -14,6 +14,7 @@ scenarios![
     help_lists_every_code,
 ];
 
+/// D19.
 fn of_a_servers_life() {
     let sandbox = Sandbox::new();
     sandbox.run(&["status"]).code(3);
@@ -37,6 +38,7 @@ fn of_a_servers_life() {
     sandbox.down();
 }
 
+/// D21.
 fn a_server_that_stays_is_150_and_is_remembered() {
     let sandbox = Sandbox::with(&[("DOMINO_SHUTDOWN_TIMEOUT", "1")]);
     sandbox.mode("ignore_quit=1\n");
@@ -65,6 +67,7 @@ fn a_crash_while_stopping_is_151() {
     assert!(sandbox.processes().is_empty());
 }
 
+/// D21.
 fn a_server_that_died_is_not_called_good() {
     let sandbox = Sandbox::new();
     sandbox.up();
@@ -120,6 +123,7 @@ fn unknown_verbs_are_2_and_name_the_nearest() {
     assert!(!outcome.said("did you mean"), "{outcome}");
 }
 
+/// D27.
 fn wrong_arguments_are_2() {
     let sandbox = Sandbox::new();
     for arguments in [

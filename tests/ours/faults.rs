@@ -131,7 +131,8 @@ fn the_server_is_proof_against_a_hangup() {
     sandbox.down();
 }
 
-/// D20: documentation and code of the original disagree on the name.
+/// The original's documentation and its code disagree on the name (contract
+/// §3): both are read.
 fn both_names_of_the_log_compact_setting_count() {
     for name in [
         "DOMINO_LOG_START_COMPACT_OPTIONS",

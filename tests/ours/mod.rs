@@ -4,9 +4,13 @@
 use crate::support::scenario::Scenario;
 
 mod bad_input;
+mod cleanup;
 mod concurrency;
+mod config_verbs;
 mod configuration;
 mod console;
+mod databases;
+mod diagnosis;
 mod exit_codes;
 mod faults;
 mod hooks;
@@ -15,17 +19,27 @@ mod logs;
 mod places;
 mod processes;
 mod ready;
+mod reports;
+mod setup;
+mod shell;
 mod signals;
 mod status_forms;
 mod stopping;
+mod support_verbs;
+mod unclean;
+mod units;
 
 /// Every scenario.
 pub fn all() -> Vec<Scenario> {
     [
         bad_input::ALL,
+        cleanup::ALL,
         concurrency::ALL,
+        config_verbs::ALL,
         configuration::ALL,
         console::ALL,
+        databases::ALL,
+        diagnosis::ALL,
         exit_codes::ALL,
         faults::ALL,
         hooks::ALL,
@@ -34,9 +48,15 @@ pub fn all() -> Vec<Scenario> {
         places::ALL,
         processes::ALL,
         ready::ALL,
+        reports::ALL,
+        setup::ALL,
         signals::ALL,
         status_forms::ALL,
         stopping::ALL,
+        units::ALL,
+        shell::ALL,
+        support_verbs::ALL,
+        unclean::ALL,
     ]
     .concat()
 }

@@ -95,6 +95,7 @@ fn stale_files_are_no_server() {
     sandbox.down();
 }
 
+/// D22.
 fn left_tasks_are_told_and_block_a_start() {
     let sandbox = Sandbox::new();
     sandbox.up();

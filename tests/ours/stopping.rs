@@ -1,4 +1,4 @@
-//! `stop` answers 0 only when nothing is left: the promise.
+//! `stop` answers 0 only when nothing is left: the promise (D18, D20).
 
 use crate::support::{Sandbox, wait_until};
 use std::fs;
@@ -8,6 +8,7 @@ scenarios![
     processes_that_appear_late_are_waited_for,
     a_process_that_survives_the_kill_is_1,
     the_servers_quit_that_fails_is_told,
+    a_quit_that_came_too_early_is_sent_again,
     progress_names_what_is_waited_for,
     an_archive_at_the_end_is_whole,
     fault_recovery_does_not_outwit_a_stop,
@@ -16,7 +17,7 @@ scenarios![
     a_full_disk_does_not_keep_a_server_up needs Root,
 ];
 
-/// The server is gone, a task of it still writes.
+/// D20: the server is gone, a task of it still writes.
 fn left_behind_tasks_are_waited_for() {
     let sandbox = Sandbox::new();
     sandbox.mode("leave_task=router\nleave_task_seconds=2\n");
@@ -56,6 +57,23 @@ fn the_servers_quit_that_fails_is_told() {
     fs::remove_file(sandbox.data.join(".standin.sock")).unwrap();
     sandbox.run(&["stop"]).code(150);
     assert!(sandbox.processes().is_empty());
+}
+
+/// A stop right after a start: the server does not listen yet.
+fn a_quit_that_came_too_early_is_sent_again() {
+    let sandbox = Sandbox::with(&[("DOMINO_SETTLE_SECONDS", "0")]);
+    let startup = sandbox.lotus.join("bin/tools/startup");
+    let text = fs::read_to_string(&startup).unwrap();
+    let slow = text.replacen("\nname=", "\n[ $# = 0 ] && sleep 2\nname=", 1);
+    assert_ne!(text, slow);
+    {
+        let _guard = crate::support::executables();
+        fs::write(&startup, slow).unwrap();
+    }
+    sandbox.run(&["start"]).code(0);
+    let outcome = sandbox.run(&["stop"]).code(0);
+    assert!(sandbox.processes().is_empty(), "{outcome}");
+    assert!(outcome.took.as_secs() < 15, "{outcome}");
 }
 
 fn progress_names_what_is_waited_for() {
@@ -109,6 +127,7 @@ fn fault_recovery_does_not_outwit_a_stop() {
     sandbox.kill();
 }
 
+/// D33.
 fn the_controller_stays_after_quit() {
     let sandbox = Sandbox::with(&[("DOMINO_USE_JAVA_CONTROLLER", "yes")]);
     sandbox.run(&["start"]).code(0);

@@ -37,11 +37,37 @@ pub fn create(data: &Path) -> Vec<String> {
         let ids = SHARED_MEMORY.map(|(n, size)| libc::shmget(key(data, n), size, flags));
         note("shm.nbf", ids.to_vec());
         let ids = SEMAPHORES.map(|n| libc::semget(key(data, n), 1, flags));
+        for id in ids {
+            // A semaphore that is used has its user on record.
+            libc::semctl(id, 0, libc::SETVAL, 1);
+        }
         note("sem.nbf", ids.to_vec());
         let ids = QUEUES.map(|n| libc::msgget(key(data, n), flags));
+        for id in ids {
+            use_queue(id);
+        }
         note("mq.nbf", ids.to_vec());
     }
     failed
+}
+
+/// Sends a message and takes it back: a queue that is used has its user on
+/// record.
+fn use_queue(id: i32) {
+    let mut message = Message { kind: 1, text: [0] };
+    let place: *mut Message = &mut message;
+    // SAFETY: msgsnd and msgrcv take a long and, behind it, as many bytes as
+    // they are told: one, and there is one.
+    unsafe {
+        libc::msgsnd(id, place.cast(), 1, libc::IPC_NOWAIT);
+        libc::msgrcv(id, place.cast(), 1, 1, libc::IPC_NOWAIT);
+    }
+}
+
+#[repr(C)]
+struct Message {
+    kind: libc::c_long,
+    text: [u8; 1],
 }
 
 /// Attaches the first segment, as every Domino process does; it stays attached

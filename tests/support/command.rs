@@ -1,9 +1,9 @@
-//! A command run in a sandbox, and what can be said of its outcome.
+//! A command run in a sandbox.
 
+use super::outcome::Outcome;
 use super::sandbox::{Sandbox, USER};
-use super::{Target, executables, holds, namespace::Entry, run_directory, target};
+use super::{Target, executables, namespace::Entry, run_directory, target};
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
@@ -106,12 +106,6 @@ impl<'a> Command<'a> {
         self
     }
 
-    /// How long it may take.
-    pub fn within(mut self, limit: Duration) -> Command<'a> {
-        self.limit = limit;
-        self
-    }
-
     /// Who it runs as and where.
     pub fn entering(mut self, entry: Entry) -> Command<'a> {
         self.entry = entry;
@@ -152,7 +146,9 @@ impl<'a> Command<'a> {
         let mut words = vec![self.program.file_name().unwrap_or_default().to_owned()];
         words.extend(self.arguments);
         let mut line = words.join(OsStr::new(" ")).to_string_lossy().into_owned();
-        line.truncate(line.floor_char_boundary(500));
+        if line.len() > 500 {
+            line = line.chars().take(500).collect();
+        }
         let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let closed = self.closed_output;
         Running {
@@ -272,95 +268,5 @@ fn gather(from: Option<Receiver<Vec<u8>>>) -> (Vec<u8>, bool) {
             Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return (bytes, true),
             Err(std::sync::mpsc::RecvTimeoutError::Timeout) => return (bytes, false),
         }
-    }
-}
-
-/// How a command ended.
-#[derive(Debug)]
-pub struct Outcome {
-    /// Its exit code, 128 + n for a signal.
-    pub code: i32,
-    /// Its output.
-    pub stdout: Vec<u8>,
-    /// Its complaints.
-    pub stderr: Vec<u8>,
-    /// How long it took.
-    pub took: Duration,
-    line: String,
-    console: Vec<u8>,
-}
-
-impl Outcome {
-    /// The exit code is this one.
-    #[track_caller]
-    pub fn code(self, expected: i32) -> Outcome {
-        assert_eq!(self.code, expected, "exit code\n{self}");
-        self
-    }
-
-    /// The output holds this text.
-    #[track_caller]
-    pub fn stdout_has(self, text: impl AsRef<[u8]>) -> Outcome {
-        let shown = String::from_utf8_lossy(text.as_ref()).into_owned();
-        assert!(
-            holds(&self.stdout, text),
-            "no '{shown}' in the output\n{self}"
-        );
-        self
-    }
-
-    /// The complaints hold this text.
-    #[track_caller]
-    pub fn stderr_has(self, text: impl AsRef<[u8]>) -> Outcome {
-        let shown = String::from_utf8_lossy(text.as_ref()).into_owned();
-        assert!(holds(&self.stderr, text), "no '{shown}' on stderr\n{self}");
-        self
-    }
-
-    /// One of both holds this text.
-    #[track_caller]
-    pub fn says(self, text: &str) -> Outcome {
-        assert!(self.said(text), "no '{text}' in what it said\n{self}");
-        self
-    }
-
-    /// Whether one of both holds this text.
-    pub fn said(&self, text: &str) -> bool {
-        holds(&self.stdout, text) || holds(&self.stderr, text)
-    }
-
-    /// There are no complaints.
-    #[track_caller]
-    pub fn quiet(self) -> Outcome {
-        assert!(self.stderr.is_empty(), "complaints\n{self}");
-        self
-    }
-
-    /// Its output as text.
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.stdout).into_owned()
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let from = self.console.len().saturating_sub(1_500);
-        writeln!(
-            f,
-            "{} ended with {} after {:?}",
-            self.line, self.code, self.took
-        )?;
-        writeln!(
-            f,
-            "--- stdout\n{}--- stderr\n{}",
-            text(&self.stdout),
-            text(&self.stderr)
-        )?;
-        write!(
-            f,
-            "--- end of the console log\n{}---",
-            text(&self.console[from..])
-        )
     }
 }

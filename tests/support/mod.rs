@@ -2,16 +2,19 @@
 
 #[macro_use]
 pub mod scenario;
+pub mod builder;
 pub mod command;
 pub mod hooks;
 pub mod namespace;
+pub mod outcome;
 pub mod run_directory;
 pub mod sandbox;
 pub mod server;
 pub mod terminal;
 pub mod tree;
 
-pub use command::{Outcome, Running};
+pub use command::Running;
+pub use outcome::Outcome;
 pub use sandbox::Sandbox;
 
 use std::ffi::OsStr;

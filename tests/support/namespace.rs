@@ -15,6 +15,10 @@ pub struct Entry {
     pub ids: Option<(u32, u32, Vec<u32>)>,
     /// What is mounted where, in a mount namespace of the command's own.
     pub binds: Vec<(CString, CString)>,
+    /// Mount a /proc that hides other users' processes.
+    pub hide_proc: bool,
+    /// Forbid the user to have a further process.
+    pub one_process: bool,
     /// Start a session of its own, with standard input as its terminal.
     pub controlling_terminal: bool,
 }
@@ -44,7 +48,7 @@ impl Entry {
                 check(libc::setsid())?;
                 check(libc::ioctl(0, libc::TIOCSCTTY, 0))?;
             }
-            if !self.binds.is_empty() {
+            if !self.binds.is_empty() || self.hide_proc {
                 check(libc::unshare(libc::CLONE_NEWNS))?;
                 let flags = libc::MS_REC | libc::MS_PRIVATE;
                 check(libc::mount(null, c"/".as_ptr(), null, flags, null.cast()))?;
@@ -59,10 +63,27 @@ impl Entry {
                     null.cast(),
                 ))?;
             }
+            if self.hide_proc {
+                let (proc, options) = (c"proc".as_ptr(), c"hidepid=2".as_ptr());
+                check(libc::mount(
+                    proc,
+                    c"/proc".as_ptr(),
+                    proc,
+                    0,
+                    options.cast(),
+                ))?;
+            }
             if let Some((uid, gid, groups)) = &self.ids {
                 check(libc::setgroups(groups.len(), groups.as_ptr()))?;
                 check(libc::setresgid(*gid, *gid, *gid))?;
                 check(libc::setresuid(*uid, *uid, *uid))?;
+            }
+            if self.one_process {
+                let one = libc::rlimit {
+                    rlim_cur: 1,
+                    rlim_max: 1,
+                };
+                check(libc::setrlimit(libc::RLIMIT_NPROC, &one))?;
             }
         }
         Ok(())

@@ -14,8 +14,6 @@ pub enum Need {
     Sudo,
     /// Root, and csh.
     Csh,
-    /// Not to be root.
-    Ordinary,
 }
 
 /// One scenario.
@@ -55,8 +53,7 @@ impl Scenario {
             );
         }
         match self.need {
-            Need::Ordinary if is_root() => Some("run the suite as an ordinary user for this one"),
-            Need::Nothing | Need::Ordinary => None,
+            Need::Nothing => None,
             _ if !is_root() => Some("needs root"),
             Need::Sudo if !installed("sudo") => Some("sudo is not installed"),
             Need::Csh if !installed("csh") && !installed("tcsh") => Some("csh is not installed"),

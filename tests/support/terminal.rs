@@ -110,6 +110,13 @@ impl Terminal {
         holds(&self.shown.lock().unwrap(), text)
     }
 
+    /// How often this was shown by now.
+    pub fn count(&self, text: &str) -> usize {
+        let shown = self.shown.lock().unwrap();
+        let windows = shown.windows(text.len());
+        windows.filter(|window| *window == text.as_bytes()).count()
+    }
+
     /// Waits for the program's end; its exit code.
     #[track_caller]
     pub fn code(&mut self) -> Option<i32> {

@@ -1,0 +1,116 @@
+//! `cleanup`: shows what a server left behind, asks, removes it.
+
+use super::super::{Call, with_work};
+use crate::cli::diagnosis::CleanupArgs;
+use crate::domino::belongings::Finder;
+use crate::domino::cleanup::{self, Plan, Removed};
+use crate::domino::tools::Work;
+use crate::domino::{Partition, Reporter, lock};
+use crate::error::{Error, Result, shown};
+use crate::exit::Exit;
+use crate::os::lock::Lock;
+use crate::ui::Ui;
+use std::io::IsTerminal;
+
+/// Runs the verb.
+pub fn run(call: &Call, arguments: CleanupArgs, ui: &mut Ui) -> Result<Exit> {
+    // The user's rights are enough, also for the hooks: a login may be what is
+    // broken (no room for a further process, a full filesystem).
+    let partition = match super::partition(call, ui)? {
+        Ok(partition) => partition,
+        Err(exit) => return Ok(exit),
+    };
+    let finder = finder(&partition, ui)?;
+    let plan = cleanup::plan(&partition, &finder, arguments.all_ipc)?;
+    show(&plan, &partition, ui);
+    let asks = !arguments.yes && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    if asks && !plan.is_empty() && !confirmed(ui) {
+        ui.line("Nothing was removed");
+        return Ok(Exit::Failed);
+    }
+    with_work(&partition, ui, |work| {
+        let _lock = lock_if_possible(work)?;
+        let removed = cleanup::run(work, &finder, arguments.all_ipc)?;
+        Ok(report(work, &removed))
+    })
+}
+
+/// Who belongs to the server; says which directories do not count.
+pub fn finder(partition: &Partition, ui: &mut Ui) -> Result<Finder> {
+    Finder::of(partition, |directory| {
+        ui.warn(&format!(
+            "DOMINO_3RD_PARTY_BIN_DIRS: '{}' is not counted: name a directory by its whole path, below a first-level one",
+            shown(directory)
+        ));
+    })
+}
+
+fn show(plan: &Plan, partition: &Partition, ui: &mut Ui) {
+    let name = shown(&partition.name());
+    if plan.is_empty() {
+        ui.line(&format!("Domino server {name} left nothing behind"));
+        return;
+    }
+    ui.line(&format!("To be removed for Domino server {name}:"));
+    for found in &plan.processes {
+        let exe = found.process.exe.as_deref();
+        ui.line(&format!(
+            "  process {found} {}",
+            exe.map(|exe| shown(exe.as_os_str())).unwrap_or_default()
+        ));
+    }
+    for file in &plan.files {
+        ui.line(&format!("  file {}", shown(file.as_os_str())));
+    }
+    for object in &plan.ipc {
+        let (kind, id, bytes) = (object.kind, object.id, object.bytes);
+        ui.line(&match bytes {
+            0 => format!("  {kind} {id}"),
+            _ => format!("  {kind} {id}, {bytes} bytes"),
+        });
+    }
+    for (object, why) in &plan.kept {
+        ui.line(&format!("To stay: {} {}: {why}", object.kind, object.id));
+    }
+    if plan.kills_a_server() {
+        ui.warn("databases are open and will not be closed cleanly; 'rc_domino stop' closes them");
+    }
+}
+
+fn confirmed(ui: &mut Ui) -> bool {
+    ui.text("Remove all this? Type yes: ");
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).is_ok() && answer.trim().eq_ignore_ascii_case("yes")
+}
+
+/// The server's lock; where there is no place for it, nobody else has it.
+fn lock_if_possible(work: &mut Work) -> Result<Option<Lock>> {
+    match lock::acquire(work) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error @ Error::File { .. }) => {
+            work.reporter.warn(&format!("{error}; going on without"));
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn report(work: &mut Work, removed: &Removed) -> Exit {
+    let counted = |count: usize, one: &str, many: &str| match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {many}"),
+    };
+    work.reporter.info(&format!(
+        "Removed {}, {}, {}",
+        counted(removed.processes, "process", "processes"),
+        counted(removed.files, "file", "files"),
+        counted(removed.ipc, "IPC object", "IPC objects"),
+    ));
+    for left in &removed.left {
+        work.reporter.warn(left);
+    }
+    match removed.left.is_empty() {
+        true => Exit::Done,
+        false => Exit::Failed,
+    }
+}

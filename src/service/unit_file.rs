@@ -1,0 +1,321 @@
+//! Unit files as systemd would read them (systemd.unit(5), systemd.syntax(7)),
+//! read from disk: no systemctl is asked.
+
+use crate::os::files::read_bounded;
+use crate::os::root::Root;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where unit files lie, the first that has one counts.
+pub const DIRECTORIES: [&str; 5] = [
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
+
+/// The largest unit file that is read, in bytes.
+const LARGEST: u64 = 1 << 20;
+
+/// One assignment of a unit file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The file.
+    pub file: PathBuf,
+    /// The line, counted from 1.
+    pub number: usize,
+    /// Of which section.
+    pub section: String,
+    /// The key.
+    pub key: String,
+    /// The value; empty ones reset what came before.
+    pub value: String,
+}
+
+/// A unit with its drop-ins, in the order in which they count.
+#[derive(Clone, Debug, Default)]
+pub struct UnitFile {
+    /// The unit's own file.
+    pub path: PathBuf,
+    /// All assignments.
+    pub lines: Vec<Line>,
+    /// Lines that are neither a section, a comment nor an assignment.
+    pub odd: Vec<(PathBuf, usize)>,
+}
+
+/// The unit's own file, if there is one.
+pub fn find(root: &Root, unit: &OsStr) -> Option<PathBuf> {
+    names(unit).into_iter().find_map(|name| {
+        DIRECTORIES
+            .iter()
+            .map(|directory| root.path(directory).join(&name))
+            .find(|path| path.symlink_metadata().is_ok())
+    })
+}
+
+/// The unit's name, and that of the template it is an instance of.
+fn names(unit: &OsStr) -> Vec<OsString> {
+    let mut names = vec![unit.to_owned()];
+    if let Some((front, rest)) = unit.to_str().and_then(|name| name.split_once('@'))
+        && let Some((instance, suffix)) = rest.rsplit_once('.')
+        && !instance.is_empty()
+    {
+        names.push(format!("{front}@.{suffix}").into());
+    }
+    names
+}
+
+/// The drop-ins of a unit: by name, those of the first directory that has it.
+fn drop_ins(root: &Root, unit: &OsStr) -> Vec<PathBuf> {
+    let mut found: std::collections::BTreeMap<OsString, PathBuf> = Default::default();
+    for name in names(unit) {
+        let mut directory_name = name;
+        directory_name.push(".d");
+        for directory in DIRECTORIES {
+            let Ok(entries) = std::fs::read_dir(root.path(directory).join(&directory_name)) else {
+                continue;
+            };
+            for entry in entries.flatten() {
+                let path = entry.path();
+                if path.extension() == Some(OsStr::new("conf")) {
+                    found.entry(entry.file_name()).or_insert(path);
+                }
+            }
+        }
+    }
+    found.into_values().collect()
+}
+
+impl UnitFile {
+    /// Reads a unit and its drop-ins; `None` where there is no such unit.
+    ///
+    /// # Errors
+    /// When one of the files cannot be read.
+    pub fn read(root: &Root, unit: &OsStr) -> std::io::Result<Option<UnitFile>> {
+        let Some(path) = find(root, unit) else {
+            return Ok(None);
+        };
+        let mut read = UnitFile {
+            path: path.clone(),
+            ..UnitFile::default()
+        };
+        for file in std::iter::once(path).chain(drop_ins(root, unit)) {
+            let text = read_bounded(&file, LARGEST)?;
+            read.add(&file, &String::from_utf8_lossy(&text));
+        }
+        Ok(Some(read))
+    }
+
+    /// Adds the assignments of a text.
+    pub fn add(&mut self, file: &Path, text: &str) {
+        let mut section = String::new();
+        let mut lines = text.lines().enumerate();
+        while let Some((index, line)) = lines.next() {
+            let mut whole = line.trim().to_owned();
+            if whole.is_empty() || whole.starts_with(['#', ';']) {
+                continue;
+            }
+            // A continued line goes on past comments.
+            while whole.ends_with('\\') {
+                whole.pop();
+                match lines.next() {
+                    Some((_, next)) if next.trim_start().starts_with(['#', ';']) => {
+                        whole.push('\\');
+                    }
+                    Some((_, next)) => {
+                        whole.push(' ');
+                        whole.push_str(next.trim());
+                    }
+                    None => break,
+                }
+            }
+            if let Some(name) = whole
+                .strip_prefix('[')
+                .and_then(|rest| rest.strip_suffix(']'))
+            {
+                section = name.to_owned();
+            } else if let Some((key, value)) = whole.split_once('=')
+                && !section.is_empty()
+                && !key.trim().is_empty()
+            {
+                self.lines.push(Line {
+                    file: file.to_path_buf(),
+                    number: index + 1,
+                    section: section.clone(),
+                    key: key.trim().to_owned(),
+                    value: value.trim().to_owned(),
+                });
+            } else {
+                self.odd.push((file.to_path_buf(), index + 1));
+            }
+        }
+    }
+
+    /// The assignment of a key in `[Service]` that counts: the last one.
+    pub fn service(&self, key: &str) -> Option<&Line> {
+        self.service_any(&[key])
+    }
+
+    /// The last assignment of any of these keys.
+    pub fn service_any(&self, keys: &[&str]) -> Option<&Line> {
+        self.lines
+            .iter()
+            .rev()
+            .find(|line| line.section == "Service" && keys.contains(&line.key.as_str()))
+    }
+
+    /// The commands of a list such as ExecStart, those reset left out.
+    pub fn commands(&self, key: &str) -> Vec<&Line> {
+        let mut found: Vec<&Line> = Vec::new();
+        for line in &self.lines {
+            if line.section == "Service" && line.key == key {
+                if line.value.is_empty() {
+                    found.clear();
+                } else {
+                    found.push(line);
+                }
+            }
+        }
+        found
+    }
+}
+
+/// The units of `/etc/systemd/system` whose `[Service]` runs as this user a
+/// program of this name.
+pub fn others_of(root: &Root, user: &str, program: &str) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(root.path(DIRECTORIES[0])) else {
+        return Vec::new();
+    };
+    let mut found: Vec<PathBuf> = entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
+        .map(|entry| entry.path())
+        .filter(|path| path.extension() == Some(OsStr::new("service")))
+        .filter(|path| {
+            let Ok(text) = read_bounded(path, LARGEST) else {
+                return false;
+            };
+            let mut unit = UnitFile::default();
+            unit.add(path, &String::from_utf8_lossy(&text));
+            unit.service("User").is_some_and(|line| line.value == user)
+                && unit
+                    .commands("ExecStart")
+                    .iter()
+                    .any(|line| program_of(&line.value).is_some_and(|path| path.ends_with(program)))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// The program of a command line of a unit, without systemd's prefixes.
+pub fn program_of(command: &str) -> Option<&Path> {
+    let first = command.split_whitespace().next()?;
+    Some(Path::new(
+        first.trim_start_matches(['@', '-', ':', '+', '!', '|']),
+    ))
+}
+
+/// A time span as systemd.time(7) has it; `None` for none. Zero and
+/// `infinity` are [`Duration::MAX`] in timeouts.
+pub fn time_span(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    if text == "infinity" {
+        return Some(Duration::MAX);
+    }
+    let mut total = 0f64;
+    let mut rest = text;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(rest.len());
+        let number: f64 = rest.get(..digits)?.parse().ok()?;
+        rest = rest.get(digits..)?.trim_start();
+        let letters = rest
+            .find(|c: char| !c.is_alphabetic())
+            .unwrap_or(rest.len());
+        let unit = match rest.get(..letters)? {
+            "" | "s" | "sec" | "second" | "seconds" => 1.0,
+            "us" | "usec" | "µs" | "μs" => 1e-6,
+            "ms" | "msec" => 1e-3,
+            "m" | "min" | "minute" | "minutes" => 60.0,
+            "h" | "hr" | "hour" | "hours" => 3600.0,
+            "d" | "day" | "days" => 86_400.0,
+            "w" | "week" | "weeks" => 604_800.0,
+            "M" | "month" | "months" => 2_629_800.0,
+            "y" | "year" | "years" => 31_557_600.0,
+            _ => return None,
+        };
+        total += number * unit;
+        rest = rest.get(letters..)?.trim_start();
+    }
+    if total == 0.0 {
+        return Some(Duration::MAX);
+    }
+    Some(Duration::try_from_secs_f64(total).unwrap_or(Duration::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_spans_are_systemds() {
+        let seconds = |text: &str| time_span(text).map(|span| span.as_secs());
+        assert_eq!(seconds("600"), Some(600));
+        assert_eq!(seconds("5min 20s"), Some(320));
+        assert_eq!(seconds("1h30m"), Some(5400));
+        assert_eq!(time_span("infinity"), Some(Duration::MAX));
+        assert_eq!(time_span("0"), Some(Duration::MAX));
+        for wrong in ["", "abc", "10x", "-5", "min"] {
+            assert_eq!(time_span(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_last_assignment_counts_and_an_empty_one_resets_a_list() {
+        let mut unit = UnitFile::default();
+        unit.add(
+            Path::new("/u"),
+            "[Unit]\n# c\nAfter=a \\\n  b\n[Service]\nUser=notes\nnonsense\nExecStart=/a start\n",
+        );
+        unit.add(
+            Path::new("/u.d/1.conf"),
+            "[Service]\nExecStart=\nExecStart=-/b start\nUser=mail\n",
+        );
+        assert_eq!(unit.lines[0].value, "a    b".replace("    ", "  "));
+        assert_eq!(unit.service("User").unwrap().value, "mail");
+        let commands = unit.commands("ExecStart");
+        assert_eq!(commands.len(), 1);
+        assert_eq!(program_of(&commands[0].value), Some(Path::new("/b")));
+        assert_eq!(unit.odd, [(PathBuf::from("/u"), 7)]);
+    }
+
+    #[test]
+    fn instances_come_from_their_template() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::at(directory.path().to_path_buf());
+        let etc = directory.path().join("etc/systemd/system");
+        std::fs::create_dir_all(etc.join("domino@mail.service.d")).unwrap();
+        std::fs::write(etc.join("domino@.service"), "[Service]\nUser=%i\n").unwrap();
+        std::fs::write(
+            etc.join("domino@mail.service.d/x.conf"),
+            "[Service]\nUser=mail\n",
+        )
+        .unwrap();
+        let unit = UnitFile::read(&root, OsStr::new("domino@mail.service"))
+            .unwrap()
+            .unwrap();
+        assert_eq!(unit.service("User").unwrap().value, "mail");
+        assert!(
+            UnitFile::read(&root, OsStr::new("other.service"))
+                .unwrap()
+                .is_none()
+        );
+    }
+}

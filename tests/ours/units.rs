@@ -1,0 +1,220 @@
+//! Through systemd, with a systemctl that behaves as the real one: it answers
+//! 0 to a stop whose command failed. The real one is CONTRIBUTING's business.
+
+use crate::support::command::Command;
+use crate::support::{Outcome, Sandbox};
+use std::fs;
+
+scenarios![
+    start_status_and_stop_through_the_unit,
+    a_forced_stop_is_150_through_systemd_too,
+    a_server_outside_of_its_unit_is_stopped,
+    a_start_that_fails_keeps_its_code,
+    the_script_never_calls_systemctl,
+    a_unit_of_another_user_is_refused,
+    names_that_are_no_units_are_refused,
+    service_actions,
+    a_restart_broken_off_starts_nothing,
+];
+
+const SYSTEMCTL: &str = r#"
+echo "$*" >>"$HOME/systemctl.calls"
+unit=$HOME/unit
+state() { # active, exec name, code
+    grep -v -e ^ActiveState= -e "^$2=" "$unit" >"$unit.new"
+    echo "ActiveState=$1" >>"$unit.new"
+    echo "$2={ path=/x ; argv[]=/x ; pid=$$ ; code=exited ; status=$3 }" >>"$unit.new"
+    mv "$unit.new" "$unit"
+}
+case $1 in
+    show) cat "$unit" ;;
+    start)
+        rc_domino_script start </dev/null >/dev/null 2>&1
+        code=$?
+        [ $code = 0 ] && state active ExecStart 0 && exit 0
+        state failed ExecStart $code
+        exit 1 ;;
+    stop)
+        grep -q ActiveState=active "$unit" || exit 0
+        rc_domino_script stop </dev/null >/dev/null 2>&1
+        state inactive ExecStop $? ;;
+    *) echo "asked for $*" ;;
+esac
+"#;
+
+/// A host with systemd and a unit of this user.
+fn with_unit(settings: &[(&str, &str)]) -> Sandbox {
+    let sandbox = Sandbox::with(settings);
+    fs::create_dir_all(sandbox.root.join("run/systemd/system")).unwrap();
+    let script = sandbox.script("systemctl", SYSTEMCTL);
+    assert!(script.exists());
+    unit_says(
+        &sandbox,
+        "LoadState=loaded\nActiveState=inactive\nResult=success\nUser=notes\n",
+    );
+    sandbox
+}
+
+fn unit_says(sandbox: &Sandbox, text: &str) {
+    let path = sandbox.home.join("unit");
+    fs::write(&path, text).unwrap();
+    sandbox.own(&path);
+}
+
+fn run(sandbox: &Sandbox, arguments: &[&str]) -> Outcome {
+    command(sandbox, arguments).run()
+}
+
+fn command<'a>(sandbox: &'a Sandbox, arguments: &[&str]) -> Command<'a> {
+    let path = format!(
+        "{}:{}:/usr/bin:/bin",
+        sandbox.base.join("scripts").display(),
+        crate::support::run_directory::get().join("bin").display()
+    );
+    sandbox
+        .command(arguments)
+        .called("rc_domino")
+        .env("PATH", path)
+        .env("DOMINO_NO_SUDO", "1")
+}
+
+fn systemctl_calls(sandbox: &Sandbox) -> Vec<String> {
+    let text = fs::read_to_string(sandbox.home.join("systemctl.calls")).unwrap_or_default();
+    text.lines()
+        .filter(|line| !line.starts_with("show "))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn start_status_and_stop_through_the_unit() {
+    let sandbox = with_unit(&[("DOMINO_SYSTEMD_NAME", "domino@mail.service")]);
+    run(&sandbox, &["status"]).code(3);
+    run(&sandbox, &["start", "--wait=20"])
+        .code(0)
+        .stdout_has("ready");
+    run(&sandbox, &["status"]).code(0);
+    run(&sandbox, &["stop"]).code(0);
+    assert!(sandbox.processes().is_empty());
+    run(&sandbox, &["stop"]).code(0);
+    run(&sandbox, &["restart"]).code(0);
+    run(&sandbox, &["stop"]).code(0);
+    let calls = systemctl_calls(&sandbox);
+    assert_eq!(calls[0], "start -- domino@mail.service");
+    assert_eq!(calls[1], "stop -- domino@mail.service");
+}
+
+/// D28: systemctl itself answers 0.
+fn a_forced_stop_is_150_through_systemd_too() {
+    let sandbox = with_unit(&[("DOMINO_SHUTDOWN_TIMEOUT", "1")]);
+    sandbox.mode("ignore_quit=1\n");
+    run(&sandbox, &["start"]).code(0);
+    sandbox.wait_up();
+    run(&sandbox, &["stop"]).code(150);
+    assert!(sandbox.processes().is_empty());
+    run(&sandbox, &["stop"]).code(150);
+    sandbox.mode("crash_on_stop=1\n");
+    run(&sandbox, &["start"]).code(0);
+    run(&sandbox, &["stop"]).code(151);
+}
+
+/// D28: started by hand, the unit knows nothing of it.
+fn a_server_outside_of_its_unit_is_stopped() {
+    let sandbox = with_unit(&[]);
+    sandbox.up();
+    run(&sandbox, &["status"]).code(0);
+    run(&sandbox, &["stop"]).code(0);
+    assert!(sandbox.processes().is_empty());
+    assert!(sandbox.console().contains("Server shutdown complete"));
+}
+
+fn a_start_that_fails_keeps_its_code() {
+    let sandbox = with_unit(&[("DOMINO_SETTLE_SECONDS", "1")]);
+    let marker = sandbox.file("domino_disabled", "");
+    run(&sandbox, &["start"]).code(154);
+    fs::remove_file(marker).unwrap();
+    sandbox.mode("die_after_start=0\n");
+    run(&sandbox, &["start"]).code(1);
+}
+
+/// The unit's own commands: they would wait for themselves.
+fn the_script_never_calls_systemctl() {
+    let sandbox = with_unit(&[]);
+    sandbox.up();
+    sandbox.down();
+    run(&sandbox, &["--direct", "start"]).code(0);
+    run(&sandbox, &["--direct", "stop"]).code(0);
+    assert!(systemctl_calls(&sandbox).is_empty());
+    // No such unit: acts itself.
+    unit_says(&sandbox, "LoadState=not-found\nActiveState=inactive\n");
+    run(&sandbox, &["start"]).code(0);
+    run(&sandbox, &["stop"]).code(0);
+    assert!(systemctl_calls(&sandbox).is_empty());
+}
+
+/// D29.
+fn a_unit_of_another_user_is_refused() {
+    let sandbox = with_unit(&[]);
+    for user in ["root", "", "other"] {
+        unit_says(
+            &sandbox,
+            &format!("LoadState=loaded\nActiveState=active\nResult=success\nUser={user}\n"),
+        );
+        for verb in ["start", "stop", "restart"] {
+            run(&sandbox, &[verb])
+                .code(6)
+                .stderr_has("DOMINO_SYSTEMD_NAME");
+        }
+    }
+    assert!(systemctl_calls(&sandbox).is_empty());
+}
+
+fn names_that_are_no_units_are_refused() {
+    for name in ["--force", "a b", "x;y"] {
+        let sandbox = with_unit(&[("DOMINO_SYSTEMD_NAME", name)]);
+        run(&sandbox, &["stop"])
+            .code(6)
+            .stderr_has("DOMINO_SYSTEMD_NAME");
+        assert!(systemctl_calls(&sandbox).is_empty());
+    }
+}
+
+fn service_actions() {
+    let sandbox = with_unit(&[]);
+    for (word, verb) in [
+        ("on", "enable"),
+        ("off", "disable"),
+        ("add", "enable"),
+        ("del", "disable"),
+        ("mask", "mask"),
+    ] {
+        run(&sandbox, &["service", word])
+            .code(0)
+            .stdout_has(format!("asked for {verb} -- domino.service"));
+    }
+    run(&sandbox, &["service"])
+        .code(0)
+        .stdout_has("asked for status");
+    run(&sandbox, &["statusd"])
+        .code(0)
+        .stdout_has("asked for status");
+    assert_ne!(run(&sandbox, &["service", "--now"]).code, 0);
+}
+
+/// Whoever breaks a restart off wants no server that comes up afterwards.
+fn a_restart_broken_off_starts_nothing() {
+    let sandbox = with_unit(&[]);
+    sandbox.mode("shutdown_delay=3\n");
+    run(&sandbox, &["start"]).code(0);
+    sandbox.wait_up();
+    let restart = command(&sandbox, &["restart"]).spawn();
+    crate::support::wait_until("the server stops", || {
+        sandbox.console().contains("Server shutdown requested")
+    });
+    restart.signal(libc::SIGTERM);
+    restart.outcome().code(143).stderr_has("systemd goes on");
+    assert_eq!(
+        systemctl_calls(&sandbox),
+        ["start -- domino.service", "stop -- domino.service"]
+    );
+    sandbox.run(&["stop"]).code(0);
+}
