@@ -108,12 +108,16 @@ fn diag_collects_and_masks() {
     );
     let status = Command::new("gzip").arg(&packed).status();
     assert!(status.is_ok_and(|status| status.success()));
+    // Another server's, which has the name of this one in front of its own.
+    let foreign = sandbox.file("notes_hub_261122_101010.log", "theirs\n");
     let outcome = sandbox
         .run(&["diag"])
         .code(0)
         .stdout_has("config/notes.ini")
         .stdout_has("server.id: databases, ids and keys stay here");
     let unpacked = unpacked(&sandbox, &outcome);
+    let theirs = unpacked.join("logs").join(foreign.file_name().unwrap());
+    assert!(!theirs.exists(), "{outcome}");
     for name in [
         "contents.txt",
         "config/notes.ini",
