@@ -139,7 +139,7 @@ impl Plan {
         });
     }
 
-    fn file(&mut self, name: Vec<u8>, source: Source) {
+    fn file(&mut self, mut name: Vec<u8>, source: Source) {
         let (Source::Named(path)
         | Source::Sourced(path)
         | Source::Found(path)
@@ -173,6 +173,11 @@ impl Plan {
             let path = path.clone();
             self.leave_out(&path, problem);
             return;
+        }
+        // A log beside its packed form, files of one name from two places: the
+        // last would replace the others where the archive is unpacked.
+        while self.items.iter().any(|item| item.name == name) {
+            name.push(b'_');
         }
         self.bytes += taken;
         self.items.push(Item {
