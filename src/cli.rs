@@ -135,8 +135,8 @@ ACTION: status, on|add|enable, off|del|disable, or any verb of systemctl.")]
     /// Show the unit's last lines in the journal
     Systemlog {
         /// How many
-        #[arg(value_name = "LINES", default_value_t = 100)]
-        lines: u32,
+        #[arg(value_name = "LINES", value_parser = logs::lines)]
+        lines: Option<logs::Lines>,
     },
     /// Setting a new server up.
     #[command(flatten)]
@@ -207,13 +207,13 @@ pub struct StartArgs {
         require_equals = true,
         default_missing_value = "300"
     )]
-    pub wait: Option<u64>,
+    pub wait: Option<u32>,
 }
 
 impl StartArgs {
     /// How long to wait for readiness, if at all.
     pub fn ready_within(self) -> Option<Duration> {
-        self.wait.map(Duration::from_secs)
+        self.wait.map(|seconds| Duration::from_secs(seconds.into()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::cli::Color;
 use crate::domino::Reporter;
+use crate::error::{Error, Result};
 use crate::os::terminal;
 use std::io::{IsTerminal, Write};
 
@@ -66,6 +67,13 @@ impl Ui {
     pub fn line(&mut self, text: &str) {
         self.end_progress();
         write_out(&[text.as_bytes(), b"\n"].concat());
+    }
+
+    /// A result for programs.
+    pub fn json(&mut self, value: &impl serde::Serialize) -> Result<()> {
+        let text = serde_json::to_string_pretty(value);
+        self.line(&text.map_err(|cause| Error::system("write JSON")(cause.into()))?);
+        Ok(())
     }
 
     /// A result in colour where there is colour.

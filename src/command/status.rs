@@ -149,14 +149,7 @@ fn plain(partition: &Partition, state: &State, display: bool, ui: &mut Ui) {
 }
 
 fn json(partition: &Partition, state: &State, ui: &mut Ui) -> Result<()> {
-    let text = serde_json::to_string_pretty(&Report::of(partition, state)).map_err(|cause| {
-        Error::System {
-            action: "write JSON",
-            cause: cause.into(),
-        }
-    })?;
-    ui.line(&text);
-    Ok(())
+    ui.json(&Report::of(partition, state))
 }
 
 fn task_count(state: &State) -> usize {

@@ -145,6 +145,12 @@ pub fn launch(partition: &Partition, tool: &Tool) -> Launch {
     launch
 }
 
+/// Runs a tool with its output going where this program's goes.
+pub fn run_tool(work: &mut Work, tool: &Tool) -> Result<ToolEnd> {
+    let launch = launch(work.partition, tool);
+    finish(work, &tool.program, launch, Output::AsLaunched, tool.limit)
+}
+
 /// Runs a tool with its output appended to the console log.
 pub fn run_to_log(work: &mut Work, tool: &Tool) -> Result<ToolEnd> {
     let log = ServerLog::of(work.partition).open_for_append()?;
