@@ -11,7 +11,7 @@ use super::processes::{self, Programs, Role};
 use super::quit::Quit;
 use super::server_log::{ServerLog, contains};
 use super::state::State;
-use super::tools::{Work, launch, output_to};
+use super::tools::{Work, launch, output_to_log};
 use super::waiting::{Watch, Woken};
 use crate::error::{Error, Result, shown};
 use crate::os::lock::Lock;
@@ -114,6 +114,11 @@ fn is_controller(role: Role) -> bool {
 fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<Stopped> {
     let server = state.server().map(|found| found.pid());
     let log = ServerLog::of(work.partition);
+    if let Err(error) = log.open_for_append() {
+        work.reporter.warn(&format!(
+            "{error}; a crash that is only told there would not be seen"
+        ));
+    }
     if server.is_some() {
         announce(work)?;
         hooks::run(work, Hook::PreShutdown, server)?;
@@ -391,9 +396,8 @@ pub fn stop_idle(work: &mut Work, programs: &Programs) -> Result<()> {
 /// `server -jc -q -y`; it asks for confirmation, so it gets a `y` to read.
 fn ask_controller_to_quit(work: &mut Work) -> Result<()> {
     let tool = super::tools::Tool::new(work.partition.program("server"), ["-jc", "-q", "-y"]);
-    let log = ServerLog::of(work.partition).open_for_append()?;
     let mut launch = launch(work.partition, &tool);
-    output_to(&mut launch, &log)?;
+    output_to_log(&mut launch, work.partition)?;
     let (reader, mut writer) = std::io::pipe().map_err(Error::system("make a pipe"))?;
     writer
         .write_all(b"y\n")
