@@ -87,7 +87,7 @@ fn a_clean_stop_ends_an_old_story() {
     sandbox.run(&["stop"]).code(0);
 }
 
-/// It hangs: neither the broadcast nor the site's command may keep the stop
+/// D44. It hangs: neither the broadcast nor the site's command may keep the stop
 /// from its time limit.
 fn a_server_that_takes_no_command_is_stopped() {
     let sandbox = Sandbox::with(&[
@@ -111,7 +111,7 @@ fn a_server_that_takes_no_command_is_stopped() {
     assert!(sandbox.processes().is_empty());
 }
 
-/// Its directory went away while the server ran: the quit is sent all the same.
+/// D44. Its directory went away while the server ran: the quit is sent all the same.
 fn a_log_that_cannot_be_written_ends_no_server_by_force() {
     let mut sandbox = Sandbox::new();
     let logs = sandbox.directory("logs");
