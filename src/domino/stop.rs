@@ -86,7 +86,10 @@ pub fn stop(work: &mut Work, _lock: &Lock, keep_controller: bool) -> Result<Stop
     if !left.is_empty() {
         return Err(still_running(&left));
     }
-    let count = storage.flush()?;
+    // The kernel tells of a failed write once: the next stop would not see it.
+    let count = storage.flush().inspect_err(|_| {
+        closure::mark_unclean(work, "what the server wrote could not be flushed to disk");
+    })?;
     work.reporter.info(&format!(
         "Flushed {count} filesystem{} that hold{} its data",
         if count == 1 { "" } else { "s" },

@@ -15,6 +15,8 @@ scenarios![
     the_controller_stays_after_quit,
     an_orphaned_server_is_stopped_too,
     a_full_disk_does_not_keep_a_server_up needs Root,
+    data_on_other_filesystems_is_flushed_too,
+    data_that_cannot_be_flushed_is_1,
 ];
 
 /// D20: the server is gone, a task of it still writes.
@@ -218,4 +220,27 @@ fn fill(directory: &std::path::Path) {
     let options = fs::File::options().append(true).create(true).open(path);
     let mut ballast = options.unwrap();
     while std::io::Write::write_all(&mut ballast, &[0; 512]).is_ok() {}
+}
+
+/// D18: what a directory link and notes.ini name lies elsewhere.
+fn data_on_other_filesystems_is_flushed_too() {
+    let sandbox = Sandbox::builder().ini("Translog_Path=/dev").build();
+    sandbox.file("archive.dir", "/dev/shm\n");
+    sandbox.up();
+    sandbox.down().stdout_has("Flushed 3 filesystems");
+}
+
+/// D18: a disk that is broken takes nothing: no snapshot of it is good.
+fn data_that_cannot_be_flushed_is_1() {
+    let sandbox = Sandbox::new();
+    sandbox.up();
+    let mut entry = sandbox.entry();
+    entry.broken_disk = true;
+    let outcome = sandbox.command(&["stop"]).entering(entry).run().code(1);
+    outcome.stderr_has(sandbox.data.to_str().unwrap());
+    assert!(sandbox.processes().is_empty());
+    // The kernel tells of a lost write once, so this stays known.
+    sandbox.run(&["stop"]).code(150).stderr_has("flushed");
+    sandbox.up();
+    sandbox.down();
 }
