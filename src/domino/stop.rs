@@ -66,6 +66,7 @@ pub fn stop(work: &mut Work, _lock: &Lock, keep_controller: bool) -> Result<Stop
     let state = State::of(processes::find_among(&programs, uid)?);
     let outcome = if state.can_stop() {
         let outcome = stop_server(work, &programs, &state)?;
+        stop_idle(work, &programs, true)?;
         pid_file::remove(work);
         if work.partition.settings.archive_logs_shutdown.value {
             archive::rotate(work)?;
@@ -75,9 +76,7 @@ pub fn stop(work: &mut Work, _lock: &Lock, keep_controller: bool) -> Result<Stop
     } else {
         was_down(work)
     };
-    if !keep_controller {
-        stop_idle(work, &programs)?;
-    }
+    stop_idle(work, &programs, keep_controller)?;
     let left = processes::find_among(&programs, uid)?;
     let left: Vec<_> = left
         .into_iter()
@@ -110,8 +109,9 @@ fn still_running(left: &[processes::DominoProcess]) -> Error {
     ))
 }
 
-fn is_controller(role: Role) -> bool {
-    role == Role::Controller
+/// What holds no database open, so that the server can be down beside it.
+fn is_idle(role: Role) -> bool {
+    matches!(role, Role::Controller | Role::Client)
 }
 
 fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<Stopped> {
@@ -141,7 +141,7 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
         }
         None => Quit::unneeded(),
     };
-    let mut watch = Watch::new(programs.clone(), work.partition.user.uid, is_controller)?;
+    let mut watch = Watch::new(programs.clone(), work.partition.user.uid, is_idle)?;
     let killed = !wait_for_shutdown(work, &mut watch, &mut quit, began)?;
     if killed {
         let seconds = began.elapsed().as_secs();
@@ -350,12 +350,15 @@ fn end_tika(work: &mut Work, watch: &Watch) {
     }
 }
 
-/// Stops what may be left beside a server that is down: the Java controller,
-/// console commands that wait for an answer.
-pub fn stop_idle(work: &mut Work, programs: &Programs) -> Result<()> {
-    let mut watch = Watch::new(programs.clone(), work.partition.user.uid, |role| {
-        !matches!(role, Role::Controller | Role::Client)
-    })?;
+/// Stops what may be left beside a server that is down: console commands that
+/// wait for an answer and, unless it is to stay, the Java controller.
+pub fn stop_idle(work: &mut Work, programs: &Programs, keep_controller: bool) -> Result<()> {
+    let except: fn(Role) -> bool = if keep_controller {
+        |role| role != Role::Client
+    } else {
+        |role| !is_idle(role)
+    };
+    let mut watch = Watch::new(programs.clone(), work.partition.user.uid, except)?;
     if watch.left().is_empty() {
         return Ok(());
     }
@@ -372,7 +375,7 @@ pub fn stop_idle(work: &mut Work, programs: &Programs) -> Result<()> {
         Woken::Signal(signal) => {
             return Err(work.interrupted(
                 signal,
-                "the server is down, its Java controller may not be yet",
+                "the server is down; its Java controller or a console command may not be yet",
             ));
         }
         Woken::TimedOut => {
@@ -386,6 +389,9 @@ pub fn stop_idle(work: &mut Work, programs: &Programs) -> Result<()> {
             }
             watch.wait(work.signals, Instant::now() + AFTER_KILL)?;
         }
+    }
+    if keep_controller {
+        return Ok(());
     }
     let lock = work.partition.data().join(".jsc_lock");
     match std::fs::remove_file(&lock) {

@@ -15,6 +15,8 @@ scenarios![
     the_controller_stays_after_quit,
     an_orphaned_server_is_stopped_too,
     a_full_disk_does_not_keep_a_server_up needs Root,
+    a_request_to_quit_that_hangs_is_no_server,
+    a_server_that_comes_up_meanwhile_is_not_down,
     data_on_other_filesystems_is_flushed_too,
     data_that_cannot_be_flushed_is_1,
 ];
@@ -243,4 +245,45 @@ fn data_that_cannot_be_flushed_is_1() {
     sandbox.run(&["stop"]).code(150).stderr_has("flushed");
     sandbox.up();
     sandbox.down();
+}
+
+/// It holds no database open: the server is down, and cleanly.
+fn a_request_to_quit_that_hangs_is_no_server() {
+    let sandbox = Sandbox::with(&[("DOMINO_SHUTDOWN_TIMEOUT", "15")]);
+    let startup = sandbox.lotus.join("bin/tools/startup");
+    let text = fs::read_to_string(&startup).unwrap();
+    let hanging = text.replacen(
+        "\nexec ",
+        "\n[ \"$1\" = -q ] && { \"$lotus/notes/latest/linux/$name\" -q; exec 9<>\"$lotus/../data/fifo\"; read -r x <&9; }\nexec ",
+        1,
+    );
+    assert_ne!(text, hanging);
+    {
+        let _guard = crate::support::executables();
+        fs::write(&startup, hanging).unwrap();
+    }
+    let fifo = sandbox.data.join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+    sandbox.own(&fifo);
+    sandbox.up();
+    let outcome = sandbox.down();
+    assert!(sandbox.calls("nsd").is_empty(), "{outcome}");
+    assert!(outcome.took.as_secs() < 14, "{outcome}");
+}
+
+/// Somebody, or fault recovery, starts it while the stop is at its end.
+fn a_server_that_comes_up_meanwhile_is_not_down() {
+    let mut sandbox = Sandbox::new();
+    let server = sandbox.lotus.join("bin/server");
+    let body = format!(
+        "cd \"$DOMINO_DATA_PATH\" && setsid {} </dev/null >/dev/null 2>&1 &\nsleep 0.5",
+        server.display()
+    );
+    sandbox.hook("DOMINO_POST_SHUTDOWN_SCRIPT", &body);
+    sandbox.up();
+    sandbox
+        .run(&["stop"])
+        .code(1)
+        .stderr_has("still running: server");
+    sandbox.kill();
 }
