@@ -12,6 +12,7 @@ scenarios![
     progress_names_what_is_waited_for,
     an_archive_at_the_end_is_whole,
     fault_recovery_does_not_outwit_a_stop,
+    a_crash_that_fault_recovery_answers_is_not_down,
     the_controller_stays_after_quit,
     an_orphaned_server_is_stopped_too,
     a_full_disk_does_not_keep_a_server_up needs Root,
@@ -128,6 +129,18 @@ fn fault_recovery_does_not_outwit_a_stop() {
     let back = sandbox.servers();
     assert!(back.is_empty() || outcome.code == 1, "{back:?}\n{outcome}");
     assert_ne!(outcome.code, 0, "{outcome}");
+    sandbox.kill();
+}
+
+/// It takes its time; a look right after the last process is too early.
+fn a_crash_that_fault_recovery_answers_is_not_down() {
+    let sandbox = Sandbox::new();
+    sandbox.mode("crash_on_stop=1\nfault_recovery=1\nfault_recovery_delay=0.4\n");
+    sandbox.up();
+    sandbox
+        .run(&["stop"])
+        .code(1)
+        .stderr_has("still running: server");
     sandbox.kill();
 }
 
