@@ -68,7 +68,7 @@ fn check_startable(work: &mut Work, programs: &Programs) -> Result<Option<Pid>> 
         )));
     }
     if matches!(state, State::Idle { .. }) {
-        stop::stop_idle(work, programs)?;
+        stop::stop_idle(work, programs, false)?;
     }
     Ok(None)
 }

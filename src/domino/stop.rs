@@ -11,7 +11,7 @@ use super::processes::{self, Programs, Role};
 use super::quit::Quit;
 use super::server_log::{ServerLog, contains};
 use super::state::State;
-use super::tools::{Work, launch, output_to};
+use super::tools::{Work, launch, output_to_log};
 use super::waiting::{Watch, Woken};
 use crate::error::{Error, Result, shown};
 use crate::os::lock::Lock;
@@ -66,6 +66,7 @@ pub fn stop(work: &mut Work, _lock: &Lock, keep_controller: bool) -> Result<Stop
     let state = State::of(processes::find_among(&programs, uid)?);
     let outcome = if state.can_stop() {
         let outcome = stop_server(work, &programs, &state)?;
+        stop_idle(work, &programs, true)?;
         pid_file::remove(work);
         if work.partition.settings.archive_logs_shutdown.value {
             archive::rotate(work)?;
@@ -75,9 +76,7 @@ pub fn stop(work: &mut Work, _lock: &Lock, keep_controller: bool) -> Result<Stop
     } else {
         was_down(work)
     };
-    if !keep_controller {
-        stop_idle(work, &programs)?;
-    }
+    stop_idle(work, &programs, keep_controller)?;
     let left = processes::find_among(&programs, uid)?;
     let left: Vec<_> = left
         .into_iter()
@@ -86,7 +85,10 @@ pub fn stop(work: &mut Work, _lock: &Lock, keep_controller: bool) -> Result<Stop
     if !left.is_empty() {
         return Err(still_running(&left));
     }
-    let count = storage.flush()?;
+    // The kernel tells of a failed write once: the next stop would not see it.
+    let count = storage.flush().inspect_err(|_| {
+        closure::mark_unclean(work, "what the server wrote could not be flushed to disk");
+    })?;
     work.reporter.info(&format!(
         "Flushed {count} filesystem{} that hold{} its data",
         if count == 1 { "" } else { "s" },
@@ -107,13 +109,19 @@ fn still_running(left: &[processes::DominoProcess]) -> Error {
     ))
 }
 
-fn is_controller(role: Role) -> bool {
-    role == Role::Controller
+/// What holds no database open, so that the server can be down beside it.
+fn is_idle(role: Role) -> bool {
+    matches!(role, Role::Controller | Role::Client)
 }
 
 fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<Stopped> {
     let server = state.server().map(|found| found.pid());
     let log = ServerLog::of(work.partition);
+    if let Err(error) = log.open_for_append() {
+        work.reporter.warn(&format!(
+            "{error}; a crash that is only told there would not be seen"
+        ));
+    }
     if server.is_some() {
         announce(work)?;
         hooks::run(work, Hook::PreShutdown, server)?;
@@ -133,7 +141,7 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
         }
         None => Quit::unneeded(),
     };
-    let mut watch = Watch::new(programs.clone(), work.partition.user.uid, is_controller)?;
+    let mut watch = Watch::new(programs.clone(), work.partition.user.uid, is_idle)?;
     let killed = !wait_for_shutdown(work, &mut watch, &mut quit, began)?;
     if killed {
         let seconds = began.elapsed().as_secs();
@@ -342,12 +350,15 @@ fn end_tika(work: &mut Work, watch: &Watch) {
     }
 }
 
-/// Stops what may be left beside a server that is down: the Java controller,
-/// console commands that wait for an answer.
-pub fn stop_idle(work: &mut Work, programs: &Programs) -> Result<()> {
-    let mut watch = Watch::new(programs.clone(), work.partition.user.uid, |role| {
-        !matches!(role, Role::Controller | Role::Client)
-    })?;
+/// Stops what may be left beside a server that is down: console commands that
+/// wait for an answer and, unless it is to stay, the Java controller.
+pub fn stop_idle(work: &mut Work, programs: &Programs, keep_controller: bool) -> Result<()> {
+    let except: fn(Role) -> bool = if keep_controller {
+        |role| role != Role::Client
+    } else {
+        |role| !is_idle(role)
+    };
+    let mut watch = Watch::new(programs.clone(), work.partition.user.uid, except)?;
     if watch.left().is_empty() {
         return Ok(());
     }
@@ -364,7 +375,7 @@ pub fn stop_idle(work: &mut Work, programs: &Programs) -> Result<()> {
         Woken::Signal(signal) => {
             return Err(work.interrupted(
                 signal,
-                "the server is down, its Java controller may not be yet",
+                "the server is down; its Java controller or a console command may not be yet",
             ));
         }
         Woken::TimedOut => {
@@ -379,6 +390,9 @@ pub fn stop_idle(work: &mut Work, programs: &Programs) -> Result<()> {
             watch.wait(work.signals, Instant::now() + AFTER_KILL)?;
         }
     }
+    if keep_controller {
+        return Ok(());
+    }
     let lock = work.partition.data().join(".jsc_lock");
     match std::fs::remove_file(&lock) {
         Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
@@ -391,9 +405,8 @@ pub fn stop_idle(work: &mut Work, programs: &Programs) -> Result<()> {
 /// `server -jc -q -y`; it asks for confirmation, so it gets a `y` to read.
 fn ask_controller_to_quit(work: &mut Work) -> Result<()> {
     let tool = super::tools::Tool::new(work.partition.program("server"), ["-jc", "-q", "-y"]);
-    let log = ServerLog::of(work.partition).open_for_append()?;
     let mut launch = launch(work.partition, &tool);
-    output_to(&mut launch, &log)?;
+    output_to_log(&mut launch, work.partition)?;
     let (reader, mut writer) = std::io::pipe().map_err(Error::system("make a pipe"))?;
     writer
         .write_all(b"y\n")

@@ -12,6 +12,7 @@ scenarios![
     a_start_that_fails_recovers_nothing,
     a_clean_stop_ends_an_old_story,
     a_server_that_takes_no_command_is_stopped,
+    a_log_that_cannot_be_written_ends_no_server_by_force,
 ];
 
 /// The kernel's out-of-memory killer writes nothing into the console log.
@@ -86,7 +87,7 @@ fn a_clean_stop_ends_an_old_story() {
     sandbox.run(&["stop"]).code(0);
 }
 
-/// It hangs: neither the broadcast nor the site's command may keep the stop
+/// D44. It hangs: neither the broadcast nor the site's command may keep the stop
 /// from its time limit.
 fn a_server_that_takes_no_command_is_stopped() {
     let sandbox = Sandbox::with(&[
@@ -107,5 +108,19 @@ fn a_server_that_takes_no_command_is_stopped() {
     let outcome = sandbox.run(&["stop"]).code(150);
     assert!(outcome.took.as_secs() < 25, "{outcome}");
     outcome.stderr_has("tell http quit");
+    assert!(sandbox.processes().is_empty());
+}
+
+/// D44. Its directory went away while the server ran: the quit is sent all the same.
+fn a_log_that_cannot_be_written_ends_no_server_by_force() {
+    let mut sandbox = Sandbox::new();
+    let logs = sandbox.directory("logs");
+    sandbox.set("DOMINO_LOG_DIR", &logs);
+    sandbox.set("DOMINO_BROADCAST_SHUTDOWN_MESSAGE", "yes");
+    sandbox.run(&["start"]).code(0);
+    wait_until("its tasks run", || sandbox.calls("http").len() == 1);
+    fs::rename(&logs, sandbox.base.join("gone")).unwrap();
+    let outcome = sandbox.run(&["stop"]).code(0);
+    outcome.stderr_has("logs/notes.log");
     assert!(sandbox.processes().is_empty());
 }

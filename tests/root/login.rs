@@ -217,7 +217,7 @@ fn hooks_run_as_the_user() {
     assert_eq!(ids, format!("{uid}\n{gid}\n").repeat(4));
 }
 
-/// `exit` in a profile answers 0 before anything was done: nobody may take
+/// D43: `exit` in a profile answers 0 before anything was done: nobody may take
 /// that for a server that is down.
 fn a_profile_that_ends_the_login() {
     let sandbox = host();
