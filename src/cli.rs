@@ -274,6 +274,11 @@ pub fn parse(mut arguments: Vec<OsString>) -> Parsed {
     } else {
         arguments.push("rc_domino".into());
     }
+    // The original's entry point, of which hosts keep copies, hands on six
+    // arguments whether there are as many or not.
+    while arguments.len() > 1 && arguments.last().is_some_and(|last| last.is_empty()) {
+        arguments.pop();
+    }
     // The original answers to `-?` as it does to `help`.
     if arguments.get(1).is_some_and(|first| first == "-?") {
         arguments[1] = "help".into();
@@ -433,6 +438,13 @@ mod tests {
             }))
         ));
         assert!(cli("x start now").is_none());
+        assert!(matches!(
+            cli("x stop live    "),
+            Some(Verb::Stop(LiveArgs {
+                live: Some(Live::Live)
+            }))
+        ));
+        assert!(cli("x stop  live").is_none());
         assert!(matches!(cli("x frob a"), Some(Verb::Other(words)) if words.len() == 2));
     }
 }
