@@ -7,7 +7,7 @@ use crate::domino::Partition;
 use crate::domino::belongings::{Reason, Verdict};
 use crate::domino::processes::Role;
 use crate::domino::resources::{self, Held, Resources};
-use crate::error::{Error, Result, shown};
+use crate::error::{Result, shown};
 use crate::exit::Exit;
 use crate::os::ipc::{IpcObject, Kind};
 use crate::ui::Ui;
@@ -84,12 +84,7 @@ fn json(partition: &Partition, resources: &Resources, ui: &mut Ui) -> Result<()>
             .collect(),
         ports: resources.ports.clone(),
     };
-    let text = serde_json::to_string_pretty(&report).map_err(|cause| Error::System {
-        action: "write JSON",
-        cause: cause.into(),
-    })?;
-    ui.line(&text);
-    Ok(())
+    ui.json(&report)
 }
 
 fn process_report(held: &Held) -> ProcessReport {
