@@ -4,6 +4,7 @@
 mod config;
 mod databases;
 mod diagnosis;
+mod editing;
 mod identity;
 mod live;
 mod loading;

@@ -370,21 +370,28 @@ fn an_edit_is_taken_only_when_it_is_right() {
     with_values(&sandbox, &["setup", "json", "1"]).code(0);
     let file = json(&sandbox);
     let before = fs::read(&file).unwrap();
+    let changed = format!("echo ' ' >>\"$1\"; echo ' ' >>'{}'", file.display());
     for (editor, code, said) in [
-        ("true", 0, "is unchanged"),
+        ("true", 0, "nothing was changed"),
         ("echo broken >>\"$1\"", 1, "line "),
         ("echo broken >>\"$1\"; exit 3", 1, "code 3"),
+        ("exit 3", 1, "code 3"),
         ("sed -i s/mail01.example/other.example/ \"$1\"", 0, "Wrote"),
+        (&changed, 1, "meanwhile"),
     ] {
-        let editor = sandbox.script("editor", editor);
+        let script = sandbox.script("editor", editor);
         sandbox.forget("EDIT_COMMAND");
-        sandbox.set("EDIT_COMMAND", &editor);
-        sandbox.run(&["setup"]).code(code).says(said);
+        sandbox.set("EDIT_COMMAND", &script);
+        let outcome = sandbox.run(&["setup"]).code(code).says(said);
         assert_eq!(mode(&file), 0o600);
-        let left = fs::read_dir(&sandbox.data).unwrap().flatten();
-        let copies = left.filter(|entry| entry.file_name().to_string_lossy().contains("edit"));
-        assert_eq!(copies.count(), 0);
-        assert_eq!(fs::read(&file).unwrap() == before, said != "Wrote");
+        if code != 0 && editor != "exit 3" {
+            let copy = outcome.kept();
+            assert_ne!(fs::read(&copy).unwrap(), before);
+            assert_eq!(mode(&copy), 0o600);
+            fs::remove_dir_all(copy.parent().unwrap()).unwrap();
+        }
+        let same = fs::read(&file).unwrap() == before;
+        assert_eq!(same, !matches!(said, "Wrote" | "meanwhile"));
     }
     assert_eq!(
         read(&file)["serverSetup"]["network"]["hostName"],
