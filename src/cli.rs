@@ -123,7 +123,8 @@ Examples:
     Console,
     /// Show the unit's state, or enable, disable and control it
     #[command(after_help = "\
-ACTION: status, on|add|enable, off|del|disable, or any verb of systemctl.")]
+ACTION: status, on|add|enable, off|del|disable, or any verb of systemctl; start,
+stop and restart are the verbs of those names.")]
     Service {
         /// What to do with the unit
         #[arg(value_name = "ACTION")]
