@@ -128,6 +128,7 @@ fn clearlog_goes_by_its_arguments() {
     let (logs, custom) = (sandbox.directory("logs"), sandbox.directory("custom"));
     sandbox.set("DOMINO_LOG_PATH", &logs);
     sandbox.set("DOMINO_CUSTOM_LOG_CLEAR_PATH", &custom);
+    sandbox.directory("data/IBM_TECHNICAL_SUPPORT");
     sandbox.directory("data/IBM_TECHNICAL_SUPPORT/sub");
     let places = [
         (logs, 30),
