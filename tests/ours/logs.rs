@@ -297,6 +297,7 @@ fn the_sites_command_is_run_for_each_file() {
         .stderr_has("2 files");
 }
 
+/// D39.
 fn the_data_directory_is_never_cleared() {
     let mut sandbox = Sandbox::new();
     let file = old(&sandbox, sandbox.data.join("mail.nsf"));
@@ -310,6 +311,7 @@ fn the_data_directory_is_never_cleared() {
     }
 }
 
+/// D40.
 fn clearlog_says_what_is_wrong() {
     let sandbox = Sandbox::new();
     sandbox
@@ -329,6 +331,7 @@ fn clearlog_says_what_is_wrong() {
     sandbox.run(&["clearlog", "1", "2", "3"]).code(2);
 }
 
+/// D41.
 fn cmd_needs_a_server() {
     let sandbox = Sandbox::new();
     sandbox
@@ -344,6 +347,7 @@ fn cmd_needs_a_server() {
     assert!(sandbox.calls("").is_empty());
 }
 
+/// D41.
 fn cmd_ends_when_the_log_is_quiet() {
     let sandbox = Sandbox::new();
     sandbox.up();
