@@ -126,7 +126,8 @@ Examples:
     Console,
     /// Show the unit's state, or enable, disable and control it
     #[command(after_help = "\
-ACTION: status, on|add|enable, off|del|disable, or any verb of systemctl.")]
+ACTION: status, on|add|enable, off|del|disable, or any verb of systemctl; start,
+stop and restart are the verbs of those names.")]
     Service {
         /// What to do with the unit
         #[arg(value_name = "ACTION")]
@@ -276,6 +277,11 @@ pub fn parse(mut arguments: Vec<OsString>) -> Parsed {
         *zero = "rc_domino".into();
     } else {
         arguments.push("rc_domino".into());
+    }
+    // The original's entry point, of which hosts keep copies, hands on six
+    // arguments whether there are as many or not.
+    while arguments.len() > 1 && arguments.last().is_some_and(|last| last.is_empty()) {
+        arguments.pop();
     }
     // The original answers to `-?` as it does to `help`.
     if arguments.get(1).is_some_and(|first| first == "-?") {
@@ -437,6 +443,13 @@ mod tests {
             }))
         ));
         assert!(cli("x start now").is_none());
+        assert!(matches!(
+            cli("x stop live    "),
+            Some(Verb::Stop(LiveArgs {
+                live: Some(Live::Live)
+            }))
+        ));
+        assert!(cli("x stop  live").is_none());
         assert!(matches!(cli("x frob a"), Some(Verb::Other(words)) if words.len() == 2));
     }
 }

@@ -57,7 +57,7 @@ pub fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> 
     };
     let done = match verb {
         Some(verb) => command::run(&call, verb, &mut ui),
-        None if command::shell::has_terminal() => command::shell::menu(&call, &mut ui),
+        None if ui::has_terminal() => command::shell::menu(&call, &mut ui),
         None => {
             ui.error(cli::usage().trim_end());
             return Exit::Usage;

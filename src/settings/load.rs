@@ -333,8 +333,10 @@ fn type_settings(
         let (name, text) = names.find_map(|name| Some((name, scope.non_empty(name)?)))?;
         let source = match sources.get(name.as_bytes()) {
             Some(source) => source.clone(),
-            // Given to every file, wherever it is from.
-            None if name == "DOMINO_USER" || name == "DOMINO_SCRIPT_VERBOSE_INFO" => {
+            // Set for every file to see.
+            None if name == "DOMINO_USER"
+                || (name == "DOMINO_SCRIPT_VERBOSE_INFO" && text == "yes") =>
+            {
                 Source::Default
             }
             None => Source::Environment,

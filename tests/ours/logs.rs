@@ -316,6 +316,7 @@ fn a_command_that_hangs_can_be_interrupted() {
     assert!(file.exists());
 }
 
+/// D39.
 fn the_data_directory_is_never_cleared() {
     let mut sandbox = Sandbox::new();
     let file = old(&sandbox, sandbox.data.join("mail.nsf"));
@@ -329,6 +330,7 @@ fn the_data_directory_is_never_cleared() {
     }
 }
 
+/// D40.
 fn clearlog_says_what_is_wrong() {
     let sandbox = Sandbox::new();
     sandbox
@@ -348,6 +350,7 @@ fn clearlog_says_what_is_wrong() {
     sandbox.run(&["clearlog", "1", "2", "3"]).code(2);
 }
 
+/// D41.
 fn cmd_needs_a_server() {
     let sandbox = Sandbox::new();
     sandbox
@@ -363,6 +366,7 @@ fn cmd_needs_a_server() {
     assert!(sandbox.calls("").is_empty());
 }
 
+/// D41.
 fn cmd_ends_when_the_log_is_quiet() {
     let sandbox = Sandbox::new();
     sandbox.up();

@@ -91,6 +91,7 @@ fn unpacked(sandbox: &Sandbox, outcome: &Outcome) -> PathBuf {
     target
 }
 
+/// D61.
 fn diag_collects_and_masks() {
     let mut sandbox = Sandbox::builder().ini("SMTP_PASSWORD=sesame1").build();
     sandbox.set("SITE_API_TOKEN", "sesame2");

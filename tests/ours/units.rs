@@ -107,9 +107,9 @@ fn start_status_and_stop_through_the_unit() {
 fn a_forced_stop_is_150_through_systemd_too() {
     let sandbox = with_unit(&[("DOMINO_SHUTDOWN_TIMEOUT", "1")]);
     sandbox.mode("ignore_quit=1\n");
-    run(&sandbox, &["start"]).code(0);
+    run(&sandbox, &["service", "start"]).code(0);
     sandbox.wait_up();
-    run(&sandbox, &["stop"]).code(150);
+    run(&sandbox, &["service", "stop"]).code(150);
     assert!(sandbox.processes().is_empty());
     run(&sandbox, &["stop"]).code(150);
     sandbox.mode("crash_on_stop=1\n");
