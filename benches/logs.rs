@@ -1,7 +1,8 @@
 //! Logs at size: clearing, archiving, showing. `cargo bench --bench logs`
 //! prints each figure beside what it must reach, and fails if one is missed.
 //!
-//! RC_DOMINO_ORIGINAL names the original's rc_domino_script to compare with;
+//! RC_DOMINO_ORIGINAL names the original's rc_domino_script to compare with
+//! (some minutes for its 100,000 processes);
 //! RC_DOMINO_BENCH_ONLY a part (clear, archive, lastlog, writers). Works in
 //! RC_DOMINO_BENCH_DIR, else the system's temporary directory: 5 GB of room,
 //! on ext4 or XFS.
@@ -113,6 +114,9 @@ impl Host {
     fn original(&self, script: &Path, arguments: &[&str]) -> Command {
         let mut command = self.user(script);
         command
+            // A user whom no file of this host configures.
+            .env("LOGNAME", "rcdbench")
+            .env("USER", "rcdbench")
             .env("LOTUS", self.at("lotus"))
             .env("DOMINO_DATA_PATH", self.at("data"))
             .env("DOMINO_PID_FILE", self.at("data/domino.pid"))
@@ -175,13 +179,14 @@ impl Verdict {
     }
 }
 
-/// Expired files in the support directory.
+/// Expired files in the support directory, empty: what a device needs to give
+/// their blocks back (milliseconds each, mounted with `discard`) is the same
+/// for everybody and hides the rest.
 fn expired(host: &Host, count: usize) -> PathBuf {
     let directory = host.at("data/IBM_TECHNICAL_SUPPORT");
     let then = SystemTime::now() - Duration::from_secs(40 * 86_400);
     for number in 0..count {
         let file = File::create(directory.join(format!("nsd_all_{number:06}.log"))).unwrap();
-        (&file).write_all(b"0123456789").unwrap();
         file.set_modified(then).unwrap();
     }
     nix::unistd::sync();

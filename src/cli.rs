@@ -72,6 +72,9 @@ pub struct Cli {
     /// Act on the server itself, never through the service manager
     #[arg(long)]
     pub direct: bool,
+    /// This program began this run, in a login of the Domino user
+    #[arg(long, hide = true)]
+    pub in_login: bool,
     /// When to use colour
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub color: Color,
@@ -123,7 +126,8 @@ Examples:
     Console,
     /// Show the unit's state, or enable, disable and control it
     #[command(after_help = "\
-ACTION: status, on|add|enable, off|del|disable, or any verb of systemctl.")]
+ACTION: status, on|add|enable, off|del|disable, or any verb of systemctl; start,
+stop and restart are the verbs of those names.")]
     Service {
         /// What to do with the unit
         #[arg(value_name = "ACTION")]
@@ -132,8 +136,8 @@ ACTION: status, on|add|enable, off|del|disable, or any verb of systemctl.")]
     /// Show the unit's last lines in the journal
     Systemlog {
         /// How many
-        #[arg(value_name = "LINES", default_value_t = 100)]
-        lines: u32,
+        #[arg(value_name = "LINES", value_parser = logs::lines)]
+        lines: Option<logs::Lines>,
     },
     /// Setting a new server up.
     #[command(flatten)]
@@ -204,13 +208,13 @@ pub struct StartArgs {
         require_equals = true,
         default_missing_value = "300"
     )]
-    pub wait: Option<u64>,
+    pub wait: Option<u32>,
 }
 
 impl StartArgs {
     /// How long to wait for readiness, if at all.
     pub fn ready_within(self) -> Option<Duration> {
-        self.wait.map(Duration::from_secs)
+        self.wait.map(|seconds| Duration::from_secs(seconds.into()))
     }
 }
 
@@ -274,6 +278,11 @@ pub fn parse(mut arguments: Vec<OsString>) -> Parsed {
     } else {
         arguments.push("rc_domino".into());
     }
+    // The original's entry point, of which hosts keep copies, hands on six
+    // arguments whether there are as many or not.
+    while arguments.len() > 1 && arguments.last().is_some_and(|last| last.is_empty()) {
+        arguments.pop();
+    }
     // The original answers to `-?` as it does to `help`.
     if arguments.get(1).is_some_and(|first| first == "-?") {
         arguments[1] = "help".into();
@@ -290,6 +299,7 @@ pub fn parse(mut arguments: Vec<OsString>) -> Parsed {
             Parsed::Do(Box::new(Cli {
                 user: front.user,
                 direct: false,
+                in_login: false,
                 color: Color::Auto,
                 version: false,
                 verb: Some(Verb::Shell(shell::ShellVerb::Help { verb: None })),
@@ -433,6 +443,13 @@ mod tests {
             }))
         ));
         assert!(cli("x start now").is_none());
+        assert!(matches!(
+            cli("x stop live    "),
+            Some(Verb::Stop(LiveArgs {
+                live: Some(Live::Live)
+            }))
+        ));
+        assert!(cli("x stop  live").is_none());
         assert!(matches!(cli("x frob a"), Some(Verb::Other(words)) if words.len() == 2));
     }
 }

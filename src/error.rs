@@ -4,7 +4,7 @@ use crate::exit::Exit;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A failure as the user sees it: what happened, to what, what to do next.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub enum Error {
         /// The command line that would work.
         try_instead: String,
     },
+    /// The Domino user's login ended, with 0, before it ran this program.
+    LoginEnded(OsString),
     /// Giving up root's privileges failed; nothing further was done.
     Switch {
         /// The user to become.
@@ -149,6 +151,7 @@ impl Error {
             | Error::Program { .. }
             | Error::StartFailed(_)
             | Error::StillRunning(_)
+            | Error::LoginEnded(_)
             | Error::NotFlushed { .. }
             | Error::NeedsStopped { .. }
             | Error::Setup(_)
@@ -198,6 +201,11 @@ impl fmt::Display for Error {
                 "this needs user '{}' or root; try: {try_instead}",
                 shown(user)
             ),
+            Error::LoginEnded(user) => write!(
+                f,
+                "nothing was done: the login of user '{0}' ended by itself before it ran rc_domino; look for 'exit' or 'exec' in his profile ('su - {0}' reads it)",
+                shown(user)
+            ),
             Error::Switch { user, cause } => write!(
                 f,
                 "cannot become user '{}': {cause}; nothing was done",
@@ -213,22 +221,12 @@ impl fmt::Display for Error {
                 action,
                 path,
                 cause,
-            } => {
-                // The os floor's own errors name the file already.
-                let (path, cause) = (path.display().to_string(), cause.to_string());
-                if cause.contains(&path) {
-                    write!(f, "{cause}")
-                } else {
-                    write!(f, "cannot {action} {path}: {cause}")
-                }
-            }
+            } => not_done(f, action, path, cause),
             Error::Processes(cause) => write!(
                 f,
                 "cannot read the list of processes under /proc: {cause}; whether the server runs cannot be told"
             ),
-            Error::Program { program, cause } => {
-                write!(f, "cannot run {}: {cause}", program.display())
-            }
+            Error::Program { program, cause } => not_done(f, "run", program, cause),
             Error::Locked { holder, seconds } => write!(
                 f,
                 "{holder} still holds this server's lock after {seconds} seconds; try again when it is done (DOMINO_LOCK_TIMEOUT sets how long to wait)"
@@ -267,6 +265,21 @@ impl fmt::Display for Error {
     }
 }
 
+/// What could not be done to a file. The os floor's own errors name it already.
+fn not_done(
+    f: &mut fmt::Formatter<'_>,
+    action: &str,
+    path: &Path,
+    cause: &io::Error,
+) -> fmt::Result {
+    let (path, cause) = (path.display().to_string(), cause.to_string());
+    if cause.contains(&path) {
+        write!(f, "{cause}")
+    } else {
+        write!(f, "cannot {action} {path}: {cause}")
+    }
+}
+
 impl std::error::Error for Error {}
 
 impl From<crate::settings::Error> for Error {
@@ -276,22 +289,31 @@ impl From<crate::settings::Error> for Error {
 }
 
 /// Text from outside as it can be shown on one line of a terminal: control
-/// characters escaped, at most 200 characters.
+/// characters but the tab escaped, at most 200 characters.
 pub fn shown(text: &std::ffi::OsStr) -> String {
     let lossy = text.to_string_lossy();
-    let mut safe: String = lossy
-        .chars()
-        .take(200)
-        .flat_map(|c| -> Box<dyn Iterator<Item = char>> {
-            if c.is_control() {
-                Box::new(c.escape_default())
-            } else {
-                Box::new(std::iter::once(c))
-            }
-        })
-        .collect();
-    if lossy.chars().nth(200).is_some() {
+    let mut chars = lossy.chars();
+    let mut safe = printable(chars.by_ref().take(200));
+    if chars.next().is_some() {
         safe.push('…');
+    }
+    safe
+}
+
+/// As [`shown`], but whole, whatever its length: for paths and what a program
+/// prints.
+pub fn shown_whole(text: &std::ffi::OsStr) -> String {
+    printable(text.to_string_lossy().chars())
+}
+
+fn printable(chars: impl Iterator<Item = char>) -> String {
+    let mut safe = String::new();
+    for c in chars {
+        match c {
+            '\t' => safe.push(c),
+            c if c.is_control() => safe.extend(c.escape_default()),
+            c => safe.push(c),
+        }
     }
     safe
 }
@@ -321,11 +343,14 @@ pub fn signal_name(signal: u8) -> String {
 mod tests {
     use super::*;
     use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
 
     #[test]
     fn hostile_text_stays_on_one_line_and_short() {
-        assert_eq!(shown(OsStr::new("a\nb\x1b[31m")), "a\\nb\\u{1b}[31m");
+        let hostile = OsStr::from_bytes(b"a\tb\nc\x1b[31m\xff");
+        assert_eq!(shown(hostile), "a\tb\\nc\\u{1b}[31m\u{fffd}");
         let long = "x".repeat(100_000);
         assert_eq!(shown(OsStr::new(&long)).chars().count(), 201);
+        assert_eq!(shown_whole(OsStr::new(&long)), long);
     }
 }

@@ -5,6 +5,10 @@
 
 use std::process::ExitCode;
 
+/// Stands for 0 between a run within a login and the one that began it; no
+/// caller sees it.
+const DONE_IN_LOGIN: u8 = 199;
+
 /// What the program tells its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -80,6 +84,26 @@ impl Exit {
         }
     }
 
+    /// What a run within a login tells the run that began the login: never 0,
+    /// for that is also what a login answers which ends in its profile, before
+    /// it runs anything.
+    pub fn from_login(self) -> Exit {
+        match self.code() {
+            0 => Exit::Passed(DONE_IN_LOGIN),
+            DONE_IN_LOGIN => Exit::Failed,
+            _ => self,
+        }
+    }
+
+    /// The reverse of [`Exit::from_login`]; none where nothing was run.
+    pub fn of_login(self) -> Option<Exit> {
+        match self.code() {
+            0 => None,
+            DONE_IN_LOGIN => Some(Exit::Done),
+            _ => Some(self),
+        }
+    }
+
     /// What a number means that another run of this program answered.
     pub fn of_code(code: u8) -> Exit {
         Exit::ALL
@@ -125,5 +149,16 @@ mod tests {
         let codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
         assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 150, 151, 152, 153, 154]);
         assert_eq!(Exit::Signal(15).code(), 143);
+    }
+
+    #[test]
+    fn only_a_run_that_took_place_comes_back_as_done() {
+        for exit in Exit::ALL.into_iter().chain([Exit::Signal(15)]) {
+            let number = Exit::of_code(exit.from_login().code());
+            assert_ne!(number, Exit::Done);
+            assert_eq!(number.of_login().map(Exit::code), Some(exit.code()));
+        }
+        assert_eq!(Exit::Done.of_login(), None);
+        assert_eq!(Exit::Passed(DONE_IN_LOGIN).from_login(), Exit::Failed);
     }
 }

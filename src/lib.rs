@@ -49,7 +49,7 @@ pub fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> 
     let verb = cli.verb;
     let call = Call {
         root: command::root_for(&environment),
-        direct: cli.direct || persona == Persona::Script,
+        direct: cli.direct || cli.in_login || persona == Persona::Script,
         persona,
         user: cli.user,
         arguments,
@@ -57,18 +57,23 @@ pub fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> 
     };
     let done = match verb {
         Some(verb) => command::run(&call, verb, &mut ui),
-        None if command::shell::has_terminal() => command::shell::menu(&call, &mut ui),
+        None if ui::has_terminal() => command::shell::menu(&call, &mut ui),
         None => {
             ui.error(cli::usage().trim_end());
             return Exit::Usage;
         }
     };
-    match done {
+    let exit = match done {
         Ok(exit) => exit,
         Err(error) => {
             report(&mut ui, &error);
             error.exit()
         }
+    };
+    if cli.in_login {
+        exit.from_login()
+    } else {
+        exit
     }
 }
 

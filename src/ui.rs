@@ -1,8 +1,10 @@
 //! All terminal output: lines, warnings, progress, colour.
 
 use crate::cli::Color;
-use crate::domino::Reporter;
-use crate::os::terminal;
+use crate::domino::{Reporter, tools};
+use crate::error::{Error, Result};
+use crate::os::signals::{Signal, Signals};
+use crate::os::terminal::{self, Echo, Typed};
 use std::io::{IsTerminal, Write};
 
 /// Where the program's words go: results and steps to stdout, warnings and
@@ -36,6 +38,11 @@ impl Tint {
             Tint::Yellow => "\x1b[33m",
         }
     }
+}
+
+/// Whether somebody sits at a terminal, to be shown things and asked.
+pub fn has_terminal() -> bool {
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
 impl Ui {
@@ -86,6 +93,36 @@ impl Ui {
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.end_progress();
         write_out(bytes);
+    }
+
+    /// A result for programs, as JSON.
+    pub fn json(&mut self, value: &impl serde::Serialize) -> Result<()> {
+        let text = serde_json::to_string_pretty(value).map_err(|cause| Error::System {
+            action: "write JSON",
+            cause: cause.into(),
+        })?;
+        self.line(&text);
+        Ok(())
+    }
+
+    /// Asks at the terminal and returns the line that was typed; `None` where
+    /// the input ended. A signal is an error that tells `state`.
+    pub fn ask(&mut self, echo: Echo, prompt: &str, state: &str) -> Result<Option<Vec<u8>>> {
+        let signals = Signals::block().map_err(Error::system("hold back signals"))?;
+        let typed = terminal::read_line(std::io::stdin(), echo, &signals, || self.text(prompt))
+            .map_err(Error::system("ask at this terminal"))?;
+        let signal = match typed {
+            Typed::Line(line) => return Ok(Some(line)),
+            Typed::End => return Ok(None),
+            Typed::Interrupted(signal) => signal,
+        };
+        if signal == Signal::SIGINT {
+            self.text("\n");
+        }
+        Err(Error::Interrupted {
+            signal: tools::number(signal),
+            state: state.to_owned(),
+        })
     }
 
     /// Text beside the answer, on stderr.

@@ -26,6 +26,12 @@ fn main() -> ExitCode {
     if let Some(code) = standin::dispatch(&arguments) {
         return ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1));
     }
+    // A shell's background job is started with SIGINT ignored; what is run here
+    // is to be as at a terminal.
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
+        // SAFETY: no handler is installed, only the default put back.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
     let scenarios: Vec<Scenario> = [compat::all(), ours::all(), root::all()].concat();
     let mut settings = Arguments::from_args();
     if settings.test_threads.is_none() {

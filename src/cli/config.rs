@@ -29,7 +29,7 @@ own copy of the settings and writes them back; use its console there, e.g.
     Listini,
     /// Edit a configuration file
     #[command(
-        alias = "cfg",
+        visible_alias = "cfg",
         after_help = "\
 FILE: default (of all servers), server (of this one), or any file; without it
 the server's own if there is one, else the default. A copy is edited, checked,

@@ -9,9 +9,7 @@ use std::ffi::OsStr;
 const GROUPS: [(&str, &[&str]); 7] = [
     (
         "Life cycle",
-        &[
-            "start", "stop", "quit", "restart", "status", "statusd", "service",
-        ],
+        &["start", "stop", "quit", "restart", "status", "statusd"],
     ),
     ("Console", &["monitor", "live", "console", "cmd"]),
     (
@@ -24,7 +22,6 @@ const GROUPS: [(&str, &[&str]); 7] = [
             "clearlog",
             "logstatus",
             "debuglog",
-            "resetstlogs",
         ],
     ),
     (
@@ -57,6 +54,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
             "senddiag",
             "about",
             "about+",
+            "resetstlogs",
         ],
     ),
     (
@@ -68,6 +66,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
             "config",
             "listcfg",
             "systemdcfg",
+            "service",
             "setup",
             "setenv",
             "update",

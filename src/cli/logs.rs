@@ -8,9 +8,9 @@ use std::ffi::OsString;
 pub enum LogsVerb {
     /// Show the last lines of the console log
     Lastlog {
-        /// How many
-        #[arg(value_name = "LINES", default_value_t = 100)]
-        lines: usize,
+        /// How many [default: 100]
+        #[arg(value_name = "LINES", value_parser = lines)]
+        lines: Option<Lines>,
     },
     /// Open the console log in a pager
     #[command(after_help = "\
@@ -83,20 +83,35 @@ Examples:
     Cmd(CmdArgs),
 }
 
-/// Days on the command line; an empty word stands for what is configured, as
-/// scripts that pass empty arguments on expect.
+/// A number on the command line; an empty word stands for what is configured
+/// or usual, as scripts that pass empty arguments on expect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Days(pub Option<u32>);
+pub struct Count(pub Option<u32>);
 
-fn days(text: &str) -> Result<Days, String> {
+/// Days, by which files are old.
+pub type Days = Count;
+
+/// Lines of a log.
+pub type Lines = Count;
+
+/// Reads days.
+pub fn days(text: &str) -> Result<Days, String> {
+    count(text).ok_or_else(|| "days are a whole number, 0 or more".into())
+}
+
+/// Reads lines.
+pub fn lines(text: &str) -> Result<Lines, String> {
+    count(text).ok_or_else(|| "lines are a whole number, 0 or more".into())
+}
+
+fn count(text: &str) -> Option<Count> {
     if text.is_empty() {
-        return Ok(Days(None));
+        return Some(Count(None));
     }
-    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err("days are a whole number, 0 or more".into());
-    }
-    // More days than fit are more than any file is old.
-    Ok(Days(Some(text.parse().unwrap_or(u32::MAX))))
+    // More than fits is more than there is.
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| Count(Some(text.parse().unwrap_or(u32::MAX))))
 }
 
 /// Arguments of `clearlog`.
@@ -120,17 +135,16 @@ pub struct CmdArgs {
     #[arg(value_name = "COMMAND")]
     pub command: OsString,
     /// Show the last LINES of the log instead of what was added to it
-    #[arg(value_name = "LINES", value_parser = lines)]
-    pub lines: Option<usize>,
+    #[arg(value_name = "LINES", value_parser = console_lines)]
+    pub lines: Option<Lines>,
     /// How long to wait for output to end
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
-    pub timeout: u64,
+    pub timeout: u32,
 }
 
-fn lines(text: &str) -> Result<usize, String> {
-    text.parse().map_err(|_| {
-        "a number of lines; a console command of several words must be quoted: cmd \"show tasks\""
-            .into()
+fn console_lines(text: &str) -> Result<Lines, String> {
+    lines(text).map_err(|problem| {
+        format!("{problem}; a console command of several words must be quoted: cmd \"show tasks\"")
     })
 }
 
@@ -140,9 +154,9 @@ mod tests {
 
     #[test]
     fn days_are_whole_and_not_negative() {
-        assert_eq!(days("0"), Ok(Days(Some(0))));
-        assert_eq!(days(""), Ok(Days(None)));
-        assert_eq!(days("99999999999"), Ok(Days(Some(u32::MAX))));
+        assert_eq!(days("0"), Ok(Count(Some(0))));
+        assert_eq!(days(""), Ok(Count(None)));
+        assert_eq!(days("99999999999"), Ok(Count(Some(u32::MAX))));
         for text in ["-1", "abc", "1.5", " 1", "+1"] {
             assert!(days(text).is_err(), "{text}");
         }

@@ -184,11 +184,8 @@ fn through_unit(
     ui: &mut Ui,
 ) -> Result<Exit> {
     let stopped = restart::in_child(call, identity, &["stop".into()], ui)?;
-    if !matches!(
-        stopped.code(),
-        // Down, though not cleanly: fixup is there for that.
-        0 | 150 | 151
-    ) {
+    // Where it is down, though not cleanly: fixup is there for that.
+    if !restart::is_down(stopped) {
         return Ok(stopped);
     }
     let mut verb: Vec<OsString> = vec![

@@ -10,12 +10,12 @@ use crate::domino::state::State;
 use crate::domino::{Partition, Reporter, client};
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
-use crate::ui::Ui;
+use crate::ui::{Ui, has_terminal};
 use regex_lite::Regex;
 use rustyline::error::ReadlineError;
 use rustyline::{DefaultEditor, ExternalPrinter};
 use std::ffi::OsString;
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,7 +48,7 @@ pub fn on_partition(partition: &Partition, filtered: bool, ui: &mut Ui) -> Resul
     let filter = Filter::of(partition, filtered)?;
     let log = ServerLog::shown(partition);
     let follower = Follower::new(log.path().to_path_buf(), FIRST_LINES)?;
-    if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+    if has_terminal() {
         interactive(partition, follower, filter, ui)
     } else {
         plain(partition, follower, filter, ui)
@@ -111,7 +111,7 @@ fn send(partition: &Partition, command: &OsString, ui: &mut Ui) -> Result<()> {
     }
     if partition.settings.console_serverc.value {
         return with_work(partition, ui, |work| {
-            client::command(work, command).map(drop)
+            client::command(work, command, None).map(drop)
         });
     }
     let input = partition.settings.input_file();

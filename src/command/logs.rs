@@ -8,7 +8,7 @@ mod status;
 use super::identity::Needs;
 use super::loading;
 use super::{Call, identity, with_work};
-use crate::cli::logs::LogsVerb;
+use crate::cli::logs::{Lines, LogsVerb};
 use crate::domino::Partition;
 use crate::domino::archive::{self, Archived};
 use crate::domino::housekeeping;
@@ -31,7 +31,7 @@ pub fn run(call: &Call, verb: LogsVerb, ui: &mut Ui) -> Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     match verb {
-        LogsVerb::Lastlog { lines } => last_lines(&partition, lines, ui),
+        LogsVerb::Lastlog { lines } => last_lines(&partition, counted(lines), ui),
         LogsVerb::Log { pager } => open::log(&partition, &pager, ui),
         LogsVerb::Archivelog { tag } => archive_now(&partition, tag.as_deref(), ui),
         LogsVerb::Clearlog(arguments) => clear::run(&partition, arguments, ui),
@@ -42,10 +42,15 @@ pub fn run(call: &Call, verb: LogsVerb, ui: &mut Ui) -> Result<Exit> {
     }
 }
 
+/// How many lines are shown.
+fn counted(lines: Option<Lines>) -> u32 {
+    lines.and_then(|lines| lines.0).unwrap_or(100)
+}
+
 /// The last lines of the log, with a heading.
-fn last_lines(partition: &Partition, lines: usize, ui: &mut Ui) -> Result<Exit> {
+fn last_lines(partition: &Partition, lines: u32, ui: &mut Ui) -> Result<Exit> {
     let log = ServerLog::shown(partition);
-    let mut tail = log.tail(lines)?;
+    let mut tail = log.tail(lines as usize)?;
     ui.line(&format!("Last {lines} lines of {}:", log.path().display()));
     ui.stream(&mut tail)
         .map_err(Error::file("read", log.path()))?;
@@ -95,7 +100,8 @@ fn reset_sametime_logs(partition: &Partition, ui: &mut Ui) -> Result<Exit> {
 }
 
 /// `systemlog`: the unit's last lines in the journal.
-pub fn systemlog(call: &Call, lines: u32, ui: &mut Ui) -> Result<Exit> {
+pub fn systemlog(call: &Call, lines: Option<Lines>, ui: &mut Ui) -> Result<Exit> {
+    let lines = counted(lines);
     let identity = identity::settle(call)?;
     let unit = loading::unit(call, &identity)?.ok_or_else(no_unit)?;
     ui.line(&format!(

@@ -4,6 +4,7 @@
 mod config;
 mod databases;
 mod diagnosis;
+mod editing;
 mod identity;
 mod live;
 mod loading;
@@ -82,8 +83,8 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         Verb::Status(arguments) => status::run(call, arguments, ui),
         Verb::Monitor | Verb::Live => live::console(call, true, ui),
         Verb::Console => live::console(call, false, ui),
-        Verb::Statusd => service::run(call, Some("status")),
-        Verb::Service { action } => service::run(call, action.as_deref()),
+        Verb::Statusd => service::run(call, Some("status"), ui),
+        Verb::Service { action } => service::run(call, action.as_deref(), ui),
         Verb::Logs(verb) => logs::run(call, verb, ui),
         Verb::Systemlog { lines } => logs::systemlog(call, lines, ui),
         Verb::Setup(verb) => setup::run(call, verb, ui),

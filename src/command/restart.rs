@@ -17,7 +17,7 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
         // Each half checks what systemd says against /proc. They run as
         // processes of their own: the first gives up root's rights.
         let stopped = in_child(call, &identity, &["stop".into()], ui)?;
-        if stopped == Exit::Failed {
+        if !is_down(stopped) {
             return Ok(stopped);
         }
         let started = start::run(call, arguments, ui)?;
@@ -40,6 +40,12 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
         return live::on_partition(&partition, false, ui);
     }
     Ok(exit)
+}
+
+/// Whether a stop that answered this left nothing running and was not broken
+/// off: only then is a start what the caller still wants.
+pub fn is_down(stopped: Exit) -> bool {
+    matches!(stopped, Exit::Done | Exit::Unclean | Exit::Crashed)
 }
 
 /// Runs another verb for the same server in a process of its own, with the

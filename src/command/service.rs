@@ -1,13 +1,22 @@
 //! `service` and `statusd`: the server's unit under systemd.
 
-use super::{Call, identity, loading, logs};
+use super::{Call, identity, loading, logs, restart, start, stop};
+use crate::cli::{LiveArgs, StartArgs};
 use crate::error::Result;
 use crate::exit::Exit;
+use crate::ui::Ui;
 
 /// Shows the unit's state, or does with it what was asked for.
-pub fn run(call: &Call, action: Option<&str>) -> Result<Exit> {
+pub fn run(call: &Call, action: Option<&str>, ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
     let unit = loading::unit(call, &identity)?.ok_or_else(logs::no_unit)?;
+    // systemctl answers 0 to a stop that had to be by force.
+    match action {
+        Some("start") => return start::run(call, StartArgs::default(), ui),
+        Some("stop") => return stop::run(call, LiveArgs::default(), false, ui),
+        Some("restart") => return restart::run(call, StartArgs::default(), ui),
+        _ => {}
+    }
     let verb = match action.unwrap_or("status") {
         "on" | "add" => "enable",
         "off" | "del" => "disable",

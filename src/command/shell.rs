@@ -4,7 +4,7 @@ mod custom;
 mod menu;
 
 pub use custom::run as custom;
-pub use menu::{has_terminal, run as menu};
+pub use menu::run as menu;
 
 use super::identity::Needs;
 use super::loading;

@@ -111,7 +111,7 @@ fn answer(call: &Call, arguments: StatusArgs, ui: &mut Ui) -> Result<Exit> {
     }
     let state = State::of(processes::find(&partition)?);
     match arguments.form() {
-        Some(Format::Json) => json(&partition, &state, ui)?,
+        Some(Format::Json) => ui.json(&Report::of(&partition, &state))?,
         Some(Format::Nagios) => return Ok(nagios(&partition, &state, ui)),
         Some(Format::Prometheus) => prometheus(&partition, &state, ui),
         None => plain(&partition, &state, arguments.display.is_some(), ui),
@@ -146,17 +146,6 @@ fn plain(partition: &Partition, state: &State, display: bool, ui: &mut Ui) {
             processes::list(state.processes())
         ));
     }
-}
-
-fn json(partition: &Partition, state: &State, ui: &mut Ui) -> Result<()> {
-    let text = serde_json::to_string_pretty(&Report::of(partition, state)).map_err(|cause| {
-        Error::System {
-            action: "write JSON",
-            cause: cause.into(),
-        }
-    })?;
-    ui.line(&text);
-    Ok(())
 }
 
 fn task_count(state: &State) -> usize {

@@ -10,7 +10,7 @@ use crate::domino::processes;
 use crate::domino::stop::{self, Stopped};
 use crate::domino::tools::Work;
 use crate::domino::{Partition, lock};
-use crate::error::{Error, Result, shown};
+use crate::error::{Result, shown};
 use crate::exit::Exit;
 use crate::os::lock::Lock;
 use crate::service::systemd::Unit;
@@ -136,13 +136,11 @@ fn through_unit(
     let name = shown(unit.name());
     let was = unit.state()?;
     ui.line(&format!("Stopping systemd unit {name}"));
-    let mut systemctl = unit.begin("stop", loading::through_sudo(call))?;
+    let systemctl = unit.begin("stop", loading::through_sudo(call))?;
     // From here on as the Domino user: what follows reads his files.
     let partition = loading::load_as(call, identity, ui)?;
     let console = live_console(&partition, arguments)?;
-    let status = systemctl
-        .wait()
-        .map_err(Error::system("wait for systemctl"))?;
+    let status = systemctl.finish()?;
     drop(console);
     let verdict = if was.is_up() {
         unit.state()?.verdict_of_stop()

@@ -6,8 +6,9 @@ use super::loading;
 use super::{Call, with_work};
 use crate::cli::support::{Collect, DiagAction, SupportVerb};
 use crate::domino::Partition;
-use crate::domino::about::{self, Section, size};
+use crate::domino::about::{self, Section};
 use crate::domino::diagnostics::{self, Wanted, Written};
+use crate::domino::figures::size;
 use crate::domino::mail::Mailer;
 use crate::domino::tools::Work;
 use crate::error::{Error, Result, shown};
@@ -165,7 +166,10 @@ fn diag(partition: &Partition, collect: &Collect, ui: &mut Ui) -> Result<Exit> {
 fn collected(work: &mut Work, collect: &Collect, unit: Option<&Unit>) -> Result<Option<Written>> {
     let settings = &work.partition.settings;
     let wanted = Wanted {
-        days: collect.days.unwrap_or(settings.diag_days.value),
+        days: collect
+            .days
+            .and_then(|days| days.0)
+            .unwrap_or(settings.diag_days.value),
         bytes: settings.diag_max_size.value.saturating_mul(1 << 20),
         output: collect.output.clone(),
     };

@@ -83,10 +83,12 @@ pub fn run_as_login(user: &User, arguments: &[OsString], ui: &mut Ui) -> Result<
         .extend([user.name.clone(), "--".into(), program.into()]);
     launch
         .args
-        .extend(["--direct".into(), "--user".into(), user.name.clone()]);
+        .extend(["--in-login".into(), "--user".into(), user.name.clone()]);
     launch.args.extend(arguments.iter().cloned());
     launch.env = std::env::vars_os().collect();
-    run_in_front(launch, ui)
+    run_in_front(launch, ui)?
+        .of_login()
+        .ok_or_else(|| Error::LoginEnded(user.name.clone()))
 }
 
 /// runuser asks no password and is meant for root; su is the fallback.

@@ -6,12 +6,13 @@
 mod in_place;
 mod packing;
 
+use super::figures::size;
 use super::lock::LOCK_FILE;
 use super::partition::Partition;
 use super::processes;
 use super::server_log::ServerLog;
 use super::state::State;
-use super::sweep::size;
+use super::sweep::extension;
 use super::tools::{Tool, Work, launch, output_to, program_failed, run_by_line};
 use crate::error::{Error, Result, shown};
 use crate::os::lock::{Lock, try_exclusive};
@@ -194,6 +195,7 @@ pub fn rotate(work: &mut Work) -> Result<()> {
                     .warn(&format!("{error}; the archive stays uncompressed"));
             }
         }
+        Err(error @ Error::Interrupted { .. }) => return Err(error),
         Err(error) => work
             .reporter
             .warn(&format!("{error}; the console log goes on where it is")),
@@ -375,7 +377,7 @@ fn archive_name(log: &Path, stamp: &str, tag: &OsStr, attempt: u32) -> OsString 
         name.push(format!("_{attempt}"));
     }
     name.push(".");
-    name.push(log.extension().unwrap_or(OsStr::new("log")));
+    name.push(extension(log));
     name
 }
 

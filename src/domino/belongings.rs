@@ -242,7 +242,8 @@ pub fn lock_files(partition: &Partition) -> Vec<PathBuf> {
 /// What is to become of an IPC object of the user's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is Domino's: one of the server's processes made it or used it last.
+    /// It is Domino's: one of the server's processes made it or used it last,
+    /// or nobody is on record and nobody else is there.
     Dominos,
     /// Nobody lives who made it or used it.
     Orphan,
@@ -278,7 +279,8 @@ pub fn ipc_objects(finder: &Finder, dominos: &BTreeSet<Pid>) -> Result<Vec<(IpcO
                     }
                     match unclaimed {
                         Some(true) => Verdict::Others("nobody knows who made it".into()),
-                        _ => verdict,
+                        _ if dominos.is_empty() => verdict,
+                        _ => Verdict::Dominos,
                     }
                 } else {
                     verdict

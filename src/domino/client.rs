@@ -5,16 +5,18 @@ use super::follow::Follower;
 use super::processes;
 use super::server_log::ServerLog;
 use super::state::State;
-use super::tools::{Tool, ToolEnd, Work, launch, output_to, program_failed, run_to_log};
+use super::tools::{Tool, ToolEnd, Work, launch, output_to_log, program_failed, run_to_log};
 use crate::error::{Error, Result};
 use crate::os::spawn::Child;
 use crate::os::wait::wait_any;
 use std::ffi::OsStr;
 use std::time::{Duration, Instant};
 
-/// Sends a console command and waits for the sender to end.
-pub fn command(work: &mut Work, text: &OsStr) -> Result<ToolEnd> {
-    let tool = Tool::new(work.partition.program("server"), [OsStr::new("-c"), text]);
+/// Sends a console command and waits for the sender to end, at most until
+/// `limit`.
+pub fn command(work: &mut Work, text: &OsStr, limit: Option<Duration>) -> Result<ToolEnd> {
+    let mut tool = Tool::new(work.partition.program("server"), [OsStr::new("-c"), text]);
+    tool.limit = limit;
     run_to_log(work, &tool)
 }
 
@@ -25,9 +27,8 @@ pub fn start_client(work: &mut Work, arguments: &[impl AsRef<OsStr>]) -> Result<
         work.partition.program("server"),
         arguments.iter().map(AsRef::as_ref),
     );
-    let log = ServerLog::of(work.partition).open_for_append()?;
     let mut launch = launch(work.partition, &tool);
-    output_to(&mut launch, &log)?;
+    output_to_log(&mut launch, work.partition)?;
     // A session of its own: Ctrl-C at the terminal must not end the request
     // to shut down half-way.
     launch.new_session = true;

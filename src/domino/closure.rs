@@ -7,7 +7,7 @@
 
 use super::partition::Partition;
 use super::tools::Work;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Says, in the data directory, that the last run ended badly, and how.
 const MARKER: &str = ".rc_domino.unclean";
@@ -44,7 +44,8 @@ pub fn keep_witness(work: &mut Work) {
     }
 }
 
-/// Forgets it: a server that starts recovers its databases.
+/// Forgets it: a server that came up recovers its databases, and one that shut
+/// down cleanly has closed them.
 pub fn forget(work: &mut Work) {
     let path = marker(work.partition);
     if let Err(cause) = std::fs::remove_file(&path)
@@ -57,12 +58,21 @@ pub fn forget(work: &mut Work) {
 
 /// Why the databases of a server that is down cannot be trusted, if so.
 pub fn unclean(partition: &Partition) -> Option<String> {
-    let read = |path: PathBuf| crate::os::files::read_bounded(&path, 1 << 20).ok();
-    if let Some(text) = read(marker(partition)) {
+    if let Some(text) = read(&marker(partition)) {
         return Some(String::from_utf8_lossy(&text).trim().to_owned());
     }
+    still_listed(partition)
+}
+
+fn read(path: &Path) -> Option<Vec<u8>> {
+    crate::os::files::read_bounded(path, 1 << 20).ok()
+}
+
+/// What Domino's own list of processes says against a server of which nothing
+/// runs any more: a clean shutdown takes every process off it.
+pub fn still_listed(partition: &Partition) -> Option<String> {
     let table = partition.data().join(PID_TABLE);
-    let active = read(table.clone())?
+    let active = read(&table)?
         .split(|byte| *byte == b'\n')
         .any(|line| line.trim_ascii_start().starts_with(b"1 "));
     active.then(|| {

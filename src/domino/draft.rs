@@ -64,40 +64,61 @@ impl Draft {
         self.before.as_deref().unwrap_or_default()
     }
 
-    /// The copy's text now; a last line without its end gets one, since what
-    /// is appended later would go on in it.
+    /// The copy's text now. Once it was changed, a last line without its end
+    /// gets one, since what is appended later would go on in it.
     pub fn text(&self) -> Result<Vec<u8>> {
         let mut text =
             read_bounded(&self.copy, LARGEST).map_err(Error::file("read", &self.copy))?;
-        if text.last().is_some_and(|last| *last != b'\n') {
+        let changed = self.before.as_ref() != Some(&text);
+        if changed && text.last().is_some_and(|last| *last != b'\n') {
             text.push(b'\n');
         }
         Ok(text)
     }
 
-    /// Replaces the file by this text, unless somebody else changed it since.
-    pub fn replace(&self, text: &[u8]) -> Result<Replaced> {
-        let failed = |cause: std::io::Error| self.kept(&cause.to_string());
-        let Some(before) = &self.before else {
-            create_text(&self.target, text, NEW_MODE).map_err(failed)?;
-            return Ok(Replaced::AtOnce);
+    /// Fails if somebody else changed the file since it was copied.
+    pub fn require_unchanged(&self) -> Result<()> {
+        let target = &self.target;
+        let now = match read_bounded(target, LARGEST) {
+            Ok(now) => Some(now),
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => None,
+            Err(cause) => return Err(Error::file("read", target)(cause)),
         };
-        let now = read_bounded(&self.target, LARGEST).map_err(failed)?;
-        if now != *before {
-            return Err(self.kept(&format!(
-                "{} was changed by somebody else meanwhile; it was not replaced",
-                self.target.display()
-            )));
+        if now == self.before {
+            return Ok(());
         }
-        replace_text(&self.target, text, before).map_err(failed)
+        Err(Error::Refused {
+            message: format!(
+                "{} was changed by somebody else meanwhile; it was not replaced",
+                target.display()
+            ),
+            exit: Exit::Failed,
+        })
     }
 
-    /// An error after which the copy stays.
-    pub fn kept(&self, problem: &str) -> Error {
-        Error::Refused {
-            message: format!("{problem}; your text is kept in {}", self.copy.display()),
-            exit: Exit::Failed,
+    /// Replaces the file by this text, unless somebody else changed it since.
+    pub fn replace(&self, text: &[u8]) -> Result<Replaced> {
+        self.require_unchanged()?;
+        let failed = Error::file("replace", &self.target);
+        match &self.before {
+            None => create_text(&self.target, text, NEW_MODE)
+                .map(|()| Replaced::AtOnce)
+                .map_err(failed),
+            Some(before) => replace_text(&self.target, text, before).map_err(failed),
         }
+    }
+
+    /// This error, after which the copy stays.
+    pub fn kept(&self, error: &Error) -> Error {
+        Error::Refused {
+            message: format!("{error}; {}", self.place()),
+            exit: error.exit(),
+        }
+    }
+
+    /// Where the copy stays, for a message.
+    pub fn place(&self) -> String {
+        format!("your text is kept in {}", self.copy.display())
     }
 
     /// Removes the copy and what the editor left beside it.
@@ -145,10 +166,7 @@ mod tests {
         assert_eq!(draft.text().unwrap(), b"two\n");
         std::fs::write(&file, "three\n").unwrap();
         let error = draft.replace(b"two\n").unwrap_err().to_string();
-        assert!(
-            error.contains("meanwhile") && error.contains("kept in"),
-            "{error}"
-        );
+        assert!(error.contains("meanwhile"), "{error}");
         assert_eq!(std::fs::read(&file).unwrap(), b"three\n");
         assert_eq!(std::fs::read(draft.copy()).unwrap(), b"two");
         let left = draft.directory.clone();

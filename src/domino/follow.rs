@@ -62,10 +62,15 @@ impl Follower {
         loop {
             let count = self.read_block()?;
             any |= count > 0;
-            while let Some(end) = self.unfinished.iter().position(|byte| *byte == b'\n') {
-                line(&self.unfinished[..end]);
-                self.unfinished.drain(..=end);
+            let mut told = 0;
+            while let Some(length) = self.unfinished[told..]
+                .iter()
+                .position(|byte| *byte == b'\n')
+            {
+                line(&self.unfinished[told..told + length]);
+                told += length + 1;
             }
+            self.unfinished.drain(..told);
             // A line without end must not fill the memory.
             if self.unfinished.len() > BLOCK {
                 line(&self.unfinished);

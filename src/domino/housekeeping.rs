@@ -179,7 +179,8 @@ pub fn log_sweeps(partition: &Partition, ages: &Ages) -> Vec<Sweep> {
         ages.archives,
         false,
         Pattern::Archive {
-            server: partition.log().file_stem().unwrap_or_default().to_owned(),
+            log: partition.log(),
+            plain: false,
         },
     );
     // Where nothing names it, a link to elsewhere may lead to what others

@@ -14,8 +14,10 @@ type Sink<'a> = &'a mut dyn FnMut(&[u8]) -> io::Result<()>;
 pub const MASK: &[u8] = b"********";
 
 /// A name that holds one of these words names a secret.
-const WORDS: [&[u8]; 11] = [
-    b"PASSWORD",
+const WORDS: [&[u8]; 12] = [
+    // German, too.
+    b"PASSWOR",
+    b"KENNWORT",
     b"PASSWD",
     b"PASSPHRASE",
     b"PASSCODE",
@@ -29,7 +31,7 @@ const WORDS: [&[u8]; 11] = [
 ];
 
 /// A name that ends like this does, too.
-const ENDINGS: [&[u8]; 4] = [b"KEY", b"PWD", b"PSWD", b"_PW"];
+const ENDINGS: [&[u8]; 5] = [b"KEY", b"PWD", b"PSWD", b"PASS", b"PW"];
 
 /// Names that end so and hold no secret: the shell's directories.
 const HARMLESS: [&[u8]; 2] = [b"PWD", b"OLDPWD"];
@@ -236,16 +238,24 @@ impl Masker {
         let mut at = 0;
         while let Some(step) = line[at..]
             .iter()
-            .position(|byte| matches!(byte, b'=' | b':'))
+            .position(|byte| matches!(byte, b'=' | b':' | b'>'))
         {
             let separator = at + step;
             at = separator + 1;
-            let (from, end) = if is_secret(name_before(line, separator)) {
+            let name = name_before(line, separator);
+            // Of the signs `>` that of a start tag only.
+            let names = line[separator] != b'>' || line[..separator - name.len()].ends_with(b"<");
+            let (from, end) = if names && is_secret(name) {
                 let blanks = line[at..]
                     .iter()
                     .take_while(|byte| matches!(byte, b' ' | b'\t' | b'='))
                     .count();
                 let from = at + blanks;
+                // The content of an XML element ends with its end tag.
+                let line = match line[separator] {
+                    b'>' => &line[..at + find(&line[at..], b"</").unwrap_or(line.len() - at)],
+                    _ => line,
+                };
                 let end = value_end(line, from).unwrap_or_else(|quote| {
                     if self.sourced {
                         self.open = Open::Quote(quote);
@@ -360,6 +370,14 @@ mod tests {
                 "12:30:01 Server started: a=b",
             ),
             ("PASSWORD=", "PASSWORD="),
+            ("DB_PASS=a Passwort: b", "DB_PASS=********"),
+            ("mypw=a", "mypw=********"),
+            (
+                "<user>joe</user><password>a b</password><n>1</n>",
+                "<user>joe</user><password>********</password><n>1</n>",
+            ),
+            ("<Password>open", "<Password>********"),
+            ("> set config X_TOKEN=a", "> set config X_TOKEN=********"),
             ("x \\\"token\\\": \\\"abc\\\"", "x \\\"token\\\": ********"),
         ] {
             assert_eq!(log(line), masked, "{line}");

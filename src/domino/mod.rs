@@ -15,6 +15,7 @@ pub mod difference;
 pub mod draft;
 pub mod durable;
 pub mod environment;
+pub mod figures;
 pub mod follow;
 pub mod hooks;
 pub mod housekeeping;

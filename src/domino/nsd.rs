@@ -6,20 +6,18 @@ use super::processes::{self, Programs, Role};
 use super::state::State;
 use super::tools::{Tool, ToolEnd, Work, run_streamed};
 use super::waiting::{Watch, Woken};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown_whole};
 use crate::os::files::is_executable;
 use crate::os::signals::Signal;
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
+use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long processes may take to vanish once NSD has killed them.
 const AFTER_KILL: Duration = Duration::from_secs(10);
-
-/// Two clocks may differ by this much: a network filesystem's, and one that
-/// keeps whole seconds only.
-const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
 
 /// Runs NSD with these arguments, its output told line by line.
 pub fn run<A: AsRef<OsStr>>(work: &mut Work, arguments: &[A]) -> Result<ToolEnd> {
@@ -54,22 +52,8 @@ pub fn memory_dump(work: &mut Work, arguments: &[OsString]) -> Result<ToolEnd> {
 /// Runs a program and tells its output, which is not kept, line by line.
 fn tell(work: &mut Work, tool: &Tool) -> Result<ToolEnd> {
     run_streamed(work, tool, u64::MAX, |reporter, line| {
-        reporter.info(&printable(line));
+        reporter.info(&shown_whole(OsStr::from_bytes(line.trim_ascii_end())));
     })
-}
-
-/// A line as a terminal can show it: whole, control characters but the tab
-/// escaped.
-fn printable(line: &[u8]) -> String {
-    let mut text = String::with_capacity(line.len());
-    for c in String::from_utf8_lossy(line.trim_ascii_end()).chars() {
-        match c {
-            '\t' => text.push(c),
-            c if c.is_control() => text.extend(c.escape_default()),
-            c => text.push(c),
-        }
-    }
-    text
 }
 
 /// Ends a server that would not stop: NSD first if the site wants its
@@ -141,37 +125,20 @@ fn still_there(work: &Work, signal: Signal, watch: &Watch) -> Error {
     )
 }
 
-/// What a diagnosis wrote: files of the technical support directory whose name
-/// begins so and that were written since, oldest first.
-pub fn written_since(work: &Work, front: &str, since: SystemTime) -> Vec<PathBuf> {
-    let from = since.checked_sub(CLOCKS_DIFFER).unwrap_or(since);
-    let mut found: Vec<(SystemTime, PathBuf)> = Vec::new();
+/// The files of the technical support directory whose name begins so, each with
+/// the time it was last written to, the oldest first. What was not there before
+/// a diagnosis is what that wrote, whichever clock the filesystem goes by.
+pub fn files(work: &Work, front: &str) -> BTreeSet<(SystemTime, PathBuf)> {
     let entries = std::fs::read_dir(work.partition.support());
-    for entry in entries.into_iter().flatten().flatten() {
-        if !entry.file_name().as_bytes().starts_with(front.as_bytes()) {
-            continue;
-        }
-        // Of the entry itself: a link was not written by NSD.
-        if let Ok(written) = entry.metadata().and_then(|found| match found.is_file() {
-            true => found.modified(),
-            false => Err(std::io::ErrorKind::InvalidInput.into()),
-        }) && written >= from
-        {
-            found.push((written, entry.path()));
-        }
-    }
-    found.sort();
-    found.into_iter().map(|(_, path)| path).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::printable;
-
-    #[test]
-    fn output_is_shown_whole_and_cannot_steer_the_terminal() {
-        let long = vec![b'x'; 5000];
-        assert_eq!(printable(&long).len(), 5000);
-        assert_eq!(printable(b"a\tb\x1b[2J\r\n"), "a\tb\\u{1b}[2J");
-    }
+    entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_name().as_bytes().starts_with(front.as_bytes()))
+        .filter_map(|entry| {
+            // Of the entry itself: a link was not written by NSD.
+            let found = entry.metadata().ok().filter(Metadata::is_file)?;
+            Some((found.modified().ok()?, entry.path()))
+        })
+        .collect()
 }

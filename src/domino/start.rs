@@ -68,7 +68,7 @@ fn check_startable(work: &mut Work, programs: &Programs) -> Result<Option<Pid>> 
         )));
     }
     if matches!(state, State::Idle { .. }) {
-        stop::stop_idle(work, programs)?;
+        stop::stop_idle(work, programs, false)?;
     }
     Ok(None)
 }
@@ -83,7 +83,6 @@ pub fn start(work: &mut Work, _lock: &Lock, ready_within: Option<Duration>) -> R
     work.check_signals("the server was not started")?;
     let launched = launch(work, &handover)?;
     pid_file::write(work, launched.pid());
-    closure::forget(work);
     one_touch::clean_up(work, &handover);
     watch_over(work, launched, ready_within)
 }
@@ -269,6 +268,8 @@ fn watch_over(
     let settle = work.partition.settings.settle_seconds.value;
     let began = Instant::now();
     live_until(work, &mut launched, began + settle)?;
+    // Not sooner: one that dies at once has recovered no database.
+    closure::forget(work);
     hooks::run(work, Hook::PostStartup, Some(pid))?;
     let Some(limit) = ready_within else {
         return Ok(Started::Up(pid));

@@ -11,7 +11,7 @@ use super::processes::{self, Programs, Role};
 use super::quit::Quit;
 use super::server_log::{ServerLog, contains};
 use super::state::State;
-use super::tools::{Work, launch, output_to};
+use super::tools::{Work, launch, output_to_log};
 use super::waiting::{Watch, Woken};
 use crate::error::{Error, Result, shown};
 use crate::os::lock::Lock;
@@ -23,6 +23,9 @@ use std::time::{Duration, Instant};
 
 /// How often a wait says what it waits for.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
+
+/// How long a console command before the quit may take to be sent.
+const SEND_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long processes may take to vanish once NSD has killed them.
 const AFTER_KILL: Duration = Duration::from_secs(10);
@@ -63,6 +66,7 @@ pub fn stop(work: &mut Work, _lock: &Lock, keep_controller: bool) -> Result<Stop
     let state = State::of(processes::find_among(&programs, uid)?);
     let outcome = if state.can_stop() {
         let outcome = stop_server(work, &programs, &state)?;
+        stop_idle(work, &programs, true)?;
         pid_file::remove(work);
         if work.partition.settings.archive_logs_shutdown.value {
             archive::rotate(work)?;
@@ -72,9 +76,7 @@ pub fn stop(work: &mut Work, _lock: &Lock, keep_controller: bool) -> Result<Stop
     } else {
         was_down(work)
     };
-    if !keep_controller {
-        stop_idle(work, &programs)?;
-    }
+    stop_idle(work, &programs, keep_controller)?;
     let left = processes::find_among(&programs, uid)?;
     let left: Vec<_> = left
         .into_iter()
@@ -83,7 +85,10 @@ pub fn stop(work: &mut Work, _lock: &Lock, keep_controller: bool) -> Result<Stop
     if !left.is_empty() {
         return Err(still_running(&left));
     }
-    let count = storage.flush()?;
+    // The kernel tells of a failed write once: the next stop would not see it.
+    let count = storage.flush().inspect_err(|_| {
+        closure::mark_unclean(work, "what the server wrote could not be flushed to disk");
+    })?;
     work.reporter.info(&format!(
         "Flushed {count} filesystem{} that hold{} its data",
         if count == 1 { "" } else { "s" },
@@ -104,13 +109,19 @@ fn still_running(left: &[processes::DominoProcess]) -> Error {
     ))
 }
 
-fn is_controller(role: Role) -> bool {
-    role == Role::Controller
+/// What holds no database open, so that the server can be down beside it.
+fn is_idle(role: Role) -> bool {
+    matches!(role, Role::Controller | Role::Client)
 }
 
 fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<Stopped> {
     let server = state.server().map(|found| found.pid());
     let log = ServerLog::of(work.partition);
+    if let Err(error) = log.open_for_append() {
+        work.reporter.warn(&format!(
+            "{error}; a crash that is only told there would not be seen"
+        ));
+    }
     if server.is_some() {
         announce(work)?;
         hooks::run(work, Hook::PreShutdown, server)?;
@@ -130,7 +141,7 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
         }
         None => Quit::unneeded(),
     };
-    let mut watch = Watch::new(programs.clone(), work.partition.user.uid, is_controller)?;
+    let mut watch = Watch::new(programs.clone(), work.partition.user.uid, is_idle)?;
     let killed = !wait_for_shutdown(work, &mut watch, &mut quit, began)?;
     if killed {
         let seconds = began.elapsed().as_secs();
@@ -143,15 +154,24 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
         return Ok(Stopped::Forcibly(began.elapsed()));
     }
     let took = began.elapsed();
-    if contains(&log.since(written_before), CRASH_TEXT) {
-        closure::mark_unclean(work, "the server crashed while stopping");
+    let crash = if contains(&log.since(written_before), CRASH_TEXT) {
+        Some("the server crashed while stopping".to_owned())
+    } else {
+        // One that was killed, or was dying before it was asked, wrote nothing.
+        server.and_then(|_| closure::still_listed(work.partition))
+    };
+    if let Some(how) = crash {
+        closure::mark_unclean(work, &how);
         if comes_back(work, &mut watch)? {
             return Err(still_running(watch.left()));
         }
         return Ok(Stopped::Crashing(took));
     }
     Ok(match server {
-        Some(_) => Stopped::Cleanly(took),
+        Some(_) => {
+            closure::forget(work);
+            Stopped::Cleanly(took)
+        }
         None if state.has_died() => {
             closure::mark_unclean(work, "the server died");
             Stopped::Forcibly(took)
@@ -204,19 +224,14 @@ fn announce(work: &mut Work) -> Result<()> {
     let settings = &work.partition.settings;
     if settings.broadcast_shutdown_message.value {
         let text = OsStr::new(" BROADCAST \"(!) Domino Server will be stopped now\"");
-        if let Err(error) = client::command(work, text) {
-            soften(work, error)?;
-        }
+        tell_server(work, text)?;
     }
     let settings = &work.partition.settings;
     let delay = settings.pre_shutdown_delay.value;
     if let Some(command) = settings.pre_shutdown_command.value.clone() {
         work.reporter
             .info(&format!("Sending '{}'", shown(&command)));
-        let sent = client::command(work, &command);
-        if let Err(error) = sent {
-            soften(work, error)?;
-        }
+        tell_server(work, &command)?;
         if let Some(delay) = delay.filter(|delay| !delay.is_zero()) {
             work.reporter
                 .info(&format!("Waiting {} seconds after it", delay.as_secs()));
@@ -230,6 +245,22 @@ fn announce(work: &mut Work) -> Result<()> {
                 ));
             }
         }
+    }
+    Ok(())
+}
+
+/// Sends a console command before the quit. A server that hangs takes none:
+/// that is said, and the quit and the shutdown's time limit come all the same.
+fn tell_server(work: &mut Work, command: &OsStr) -> Result<()> {
+    let limit = SEND_LIMIT.min(work.partition.settings.shutdown_timeout.value);
+    match client::command(work, command, Some(limit)) {
+        Ok(end) if !end.success() => work.reporter.warn(&format!(
+            "the server did not take '{}': 'server -c' {}; going on",
+            shown(command),
+            end.describe()
+        )),
+        Ok(_) => {}
+        Err(error) => soften(work, error)?,
     }
     Ok(())
 }
@@ -319,12 +350,15 @@ fn end_tika(work: &mut Work, watch: &Watch) {
     }
 }
 
-/// Stops what may be left beside a server that is down: the Java controller,
-/// console commands that wait for an answer.
-pub fn stop_idle(work: &mut Work, programs: &Programs) -> Result<()> {
-    let mut watch = Watch::new(programs.clone(), work.partition.user.uid, |role| {
-        !matches!(role, Role::Controller | Role::Client)
-    })?;
+/// Stops what may be left beside a server that is down: console commands that
+/// wait for an answer and, unless it is to stay, the Java controller.
+pub fn stop_idle(work: &mut Work, programs: &Programs, keep_controller: bool) -> Result<()> {
+    let except: fn(Role) -> bool = if keep_controller {
+        |role| role != Role::Client
+    } else {
+        |role| !is_idle(role)
+    };
+    let mut watch = Watch::new(programs.clone(), work.partition.user.uid, except)?;
     if watch.left().is_empty() {
         return Ok(());
     }
@@ -341,7 +375,7 @@ pub fn stop_idle(work: &mut Work, programs: &Programs) -> Result<()> {
         Woken::Signal(signal) => {
             return Err(work.interrupted(
                 signal,
-                "the server is down, its Java controller may not be yet",
+                "the server is down; its Java controller or a console command may not be yet",
             ));
         }
         Woken::TimedOut => {
@@ -356,6 +390,9 @@ pub fn stop_idle(work: &mut Work, programs: &Programs) -> Result<()> {
             watch.wait(work.signals, Instant::now() + AFTER_KILL)?;
         }
     }
+    if keep_controller {
+        return Ok(());
+    }
     let lock = work.partition.data().join(".jsc_lock");
     match std::fs::remove_file(&lock) {
         Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
@@ -368,9 +405,8 @@ pub fn stop_idle(work: &mut Work, programs: &Programs) -> Result<()> {
 /// `server -jc -q -y`; it asks for confirmation, so it gets a `y` to read.
 fn ask_controller_to_quit(work: &mut Work) -> Result<()> {
     let tool = super::tools::Tool::new(work.partition.program("server"), ["-jc", "-q", "-y"]);
-    let log = ServerLog::of(work.partition).open_for_append()?;
     let mut launch = launch(work.partition, &tool);
-    output_to(&mut launch, &log)?;
+    output_to_log(&mut launch, work.partition)?;
     let (reader, mut writer) = std::io::pipe().map_err(Error::system("make a pipe"))?;
     writer
         .write_all(b"y\n")

@@ -1,8 +1,9 @@
 //! Files of a directory that are due for removal, and their removal: in
 //! process, or by the site's own command.
 
-use super::tools::{Tool, ToolEnd, Work, launch};
-use crate::error::{Error, Result};
+use super::figures::size;
+use super::tools::{Tool, Work, run_tool};
+use crate::error::{Error, Result, shown_whole};
 use crate::os::open_files::OpenFiles;
 use crate::os::walk::{Candidate, Found, Tree, is_link, remove_all};
 use std::collections::HashSet;
@@ -28,10 +29,13 @@ pub enum Pattern {
     Any,
     /// Those whose name ends in one of these.
     Suffixes(&'static [&'static str]),
-    /// Archives of this server's console log, and no other server's.
+    /// Archives of this console log, and of no other server's; those that are
+    /// not compressed too where `plain`.
     Archive {
-        /// Stem of the log's name.
-        server: OsString,
+        /// The log.
+        log: PathBuf,
+        /// Whether uncompressed ones count.
+        plain: bool,
     },
 }
 
@@ -44,18 +48,21 @@ impl Pattern {
             Pattern::Suffixes(suffixes) => suffixes
                 .iter()
                 .any(|suffix| name.ends_with(suffix.as_bytes())),
-            Pattern::Archive { server } => is_archive(name, server.as_bytes()),
+            Pattern::Archive { log, plain } => is_archive(name, log, *plain),
         }
     }
 }
 
-/// `SERVER_YYMMDD_HHMMSS…log.gz`: the date keeps `mail` from matching
-/// archives of `mail_hub`.
-fn is_archive(name: &[u8], server: &[u8]) -> bool {
-    let Some(rest) = name
-        .strip_prefix(server)
+/// `SERVER_YYMMDD_HHMMSS….log.gz`, as the log is called: the date keeps `mail`
+/// from matching archives of `mail_hub`.
+fn is_archive(name: &[u8], log: &Path, plain: bool) -> bool {
+    let packed = name.strip_suffix(b".gz");
+    let Some(rest) = packed
+        .or(plain.then_some(name))
+        .and_then(|rest| rest.strip_prefix(log.file_stem()?.as_bytes()))
         .and_then(|rest| rest.strip_prefix(b"_"))
-        .and_then(|rest| rest.strip_suffix(b".log.gz"))
+        .and_then(|rest| rest.strip_suffix(extension(log).as_bytes()))
+        .and_then(|rest| rest.strip_suffix(b"."))
     else {
         return false;
     };
@@ -65,6 +72,11 @@ fn is_archive(name: &[u8], server: &[u8]) -> bool {
         && rest[6] == b'_'
         && digits(&rest[7..13])
         && (rest.len() == 13 || rest[13] == b'_')
+}
+
+/// What the name of a console log and of its archives ends in, behind the dot.
+pub fn extension(log: &Path) -> &OsStr {
+    log.extension().unwrap_or(OsStr::new("log"))
 }
 
 /// Files of one directory that are due for removal.
@@ -198,7 +210,7 @@ impl Sweeper {
                     work.reporter.warn(&format!(
                         "cannot read {} directories, the first: {}: {cause}",
                         unread.directories,
-                        one_line(path.as_os_str())
+                        shown_whole(path.as_os_str())
                     ));
                 }
             }
@@ -233,19 +245,19 @@ impl Sweep {
     }
 
     /// Runs the site's command for one file, as `find -exec COMMAND FILE ;`.
-    fn hand_over(&self, work: &mut Work, path: &Path) -> std::result::Result<(), String> {
+    /// Returns what went wrong, if anything; an error only where the verb was
+    /// asked to end.
+    fn hand_over(&self, work: &mut Work, path: &Path) -> Result<Option<String>> {
         let Some((program, arguments)) = self.command.split_first() else {
-            return Ok(());
+            return Ok(None);
         };
         let mut tool = Tool::new(program.into(), arguments.iter().cloned());
         tool.arguments.push(path.into());
-        let mut child = launch(work.partition, &tool)
-            .spawn()
-            .map_err(|cause| cause.to_string())?;
-        match child.wait() {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(ToolEnd::Ended(status).describe()),
-            Err(cause) => Err(cause.to_string()),
+        match run_tool(work, &tool) {
+            Ok(end) if end.success() => Ok(None),
+            Ok(end) => Ok(Some(end.describe())),
+            Err(error @ Error::Interrupted { .. }) => Err(error),
+            Err(error) => Ok(Some(error.to_string())),
         }
     }
 }
@@ -266,12 +278,12 @@ impl Sweeping<'_> {
             let path = || self.sweep.directory.join(file.below_top());
             match self.mode {
                 Mode::Remove if self.sweep.command.is_empty() => due.push((file, found.size)),
-                Mode::Remove => match self.sweep.hand_over(work, &path()) {
-                    Ok(()) => self.count(found.size),
-                    Err(problem) => self.fail(file, &problem),
+                Mode::Remove => match self.sweep.hand_over(work, &path())? {
+                    None => self.count(found.size),
+                    Some(problem) => self.fail(file, &problem),
                 },
                 Mode::List => {
-                    let line = format!("{:>14}  {}", found.size, one_line(path().as_os_str()));
+                    let line = format!("{:>14}  {}", found.size, shown_whole(path().as_os_str()));
                     work.reporter.info(&line);
                     self.count(found.size);
                 }
@@ -338,7 +350,7 @@ impl Sweeping<'_> {
         self.swept.failed += 1;
         let path = self.sweep.directory.join(file.below_top());
         self.first_failure
-            .get_or_insert_with(|| format!("{}: {problem}", one_line(path.as_os_str())));
+            .get_or_insert_with(|| format!("{}: {problem}", shown_whole(path.as_os_str())));
     }
 
     fn tell(&self, work: &mut Work) {
@@ -348,7 +360,7 @@ impl Sweeping<'_> {
         let place = self.sweep.directory.display();
         let what = format!("{files} files ({})", size(bytes));
         if files > 0 {
-            let command = one_line(&self.sweep.command.join(OsStr::new(" ")));
+            let command = shown_whole(&self.sweep.command.join(OsStr::new(" ")));
             let line = match (self.mode, command.is_empty()) {
                 (Mode::Remove, true) => format!("Removed {what} from {place}"),
                 (Mode::Remove, false) => format!("'{command}' was run for {what} of {place}"),
@@ -371,48 +383,23 @@ impl Sweeping<'_> {
     }
 }
 
-/// A number of bytes as people read it.
-pub fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    if bytes < 1024 {
-        return format!("{bytes} bytes");
-    }
-    let mut value = bytes as f64 / 1024.0;
-    let mut unit = UNITS[0];
-    for next in &UNITS[1..] {
-        if value < 1024.0 {
-            break;
-        }
-        value /= 1024.0;
-        unit = next;
-    }
-    format!("{value:.1} {unit}")
-}
-
-/// A path as one line of printable text, whole: control characters are
-/// escaped, bytes that are no UTF-8 replaced.
-pub fn one_line(path: &OsStr) -> String {
-    path.to_string_lossy()
-        .chars()
-        .flat_map(|c| -> Box<dyn Iterator<Item = char>> {
-            if c.is_control() {
-                Box::new(c.escape_default())
-            } else {
-                Box::new(std::iter::once(c))
-            }
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn only_this_servers_archives_match() {
-        let pattern = Pattern::Archive {
-            server: "mail".into(),
+        let pattern = |log: &str, plain| Pattern::Archive {
+            log: log.into(),
+            plain,
         };
+        let other = pattern("/a.b/mail.out", false);
+        assert!(other.matches(OsStr::new("mail_261122_170000.out.gz")));
+        assert!(!other.matches(OsStr::new("mail_261122_170000.log.gz")));
+        let plain = pattern("/logs/mail", true);
+        assert!(plain.matches(OsStr::new("mail_261122_170000.log")));
+        assert!(plain.matches(OsStr::new("mail_261122_170000.log.gz")));
+        let pattern = pattern("/logs/mail.log", false);
         for (name, expected) in [
             ("mail_261122_170000.log.gz", true),
             ("mail_261122_170000_tag.log.gz", true),
@@ -427,19 +414,5 @@ mod tests {
         let suffixes = Pattern::Suffixes(&[".diag", ".lck"]);
         assert!(suffixes.matches(OsStr::new("a.lck")));
         assert!(!suffixes.matches(OsStr::new("a.lck.keep")));
-    }
-
-    #[test]
-    fn sizes_and_paths_are_readable() {
-        for (bytes, text) in [
-            (0, "0 bytes"),
-            (1023, "1023 bytes"),
-            (1024, "1.0 KiB"),
-            (1_572_864, "1.5 MiB"),
-            (u64::MAX, "16384.0 PiB"),
-        ] {
-            assert_eq!(size(bytes), text);
-        }
-        assert_eq!(one_line(OsStr::from_bytes(b"a\nb\xff")), "a\\nb\u{fffd}");
     }
 }

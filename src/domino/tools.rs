@@ -133,6 +133,19 @@ pub fn output_to(launch: &mut Launch, file: &File) -> Result<()> {
     Ok(())
 }
 
+/// Sends a program's output to the console log, or nowhere where that cannot
+/// be written: what talks to the server must reach it all the same.
+pub fn output_to_log(launch: &mut Launch, partition: &Partition) -> Result<()> {
+    match ServerLog::of(partition).open_for_append() {
+        Ok(log) => output_to(launch, &log),
+        Err(_) => {
+            launch.stdout = Stream::Null;
+            launch.stderr = Stream::Null;
+            Ok(())
+        }
+    }
+}
+
 /// The launch of a tool: in the data directory, with Domino's environment,
 /// nothing on stdin.
 pub fn launch(partition: &Partition, tool: &Tool) -> Launch {
@@ -145,11 +158,17 @@ pub fn launch(partition: &Partition, tool: &Tool) -> Launch {
     launch
 }
 
-/// Runs a tool with its output appended to the console log.
+/// Runs a tool with its output going where this program's goes.
+pub fn run_tool(work: &mut Work, tool: &Tool) -> Result<ToolEnd> {
+    let launch = launch(work.partition, tool);
+    finish(work, &tool.program, launch, Output::AsLaunched, tool.limit)
+}
+
+/// Runs a tool with its output appended to the console log (lost where that
+/// cannot be written).
 pub fn run_to_log(work: &mut Work, tool: &Tool) -> Result<ToolEnd> {
-    let log = ServerLog::of(work.partition).open_for_append()?;
     let mut launch = launch(work.partition, tool);
-    output_to(&mut launch, &log)?;
+    output_to_log(&mut launch, work.partition)?;
     finish(work, &tool.program, launch, Output::AsLaunched, tool.limit)
 }
 

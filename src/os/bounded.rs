@@ -403,6 +403,7 @@ mod tests {
 
     #[test]
     fn a_signal_ends_the_run_and_is_handed_on() {
+        super::super::testing::default_signals();
         let signals = Signals::block().unwrap();
         // SAFETY: the thread is this one.
         unsafe { libc::pthread_kill(libc::pthread_self(), libc::SIGINT) };

@@ -2,7 +2,6 @@
 
 use super::process::Pid;
 use super::{explain, procfs};
-use rustix::fs::{Mode, OFlags, RawDir};
 use rustix::io::Errno;
 use std::io;
 
@@ -45,32 +44,9 @@ fn passed(error: &io::Error) -> bool {
 }
 
 fn count(pid: Pid) -> io::Result<Option<u64>> {
-    let failed = |error| explain(error, format_args!("cannot read /proc/{pid}/fd"));
-    let passed = |error| procfs::is_gone(error) || procfs::is_denied(error);
-    let directory = match rustix::fs::open(
-        format!("/proc/{pid}/fd"),
-        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    ) {
-        Ok(directory) => directory,
-        Err(error) if passed(error) => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut names = Vec::with_capacity(procfs::PROC_BUFFER);
-    let mut entries = RawDir::new(&directory, names.spare_capacity_mut());
     let mut count = 0;
-    while let Some(next) = entries.next() {
-        match next {
-            Ok(entry) => {
-                count += u64::from(
-                    entry.file_name().to_bytes() != b"." && entry.file_name().to_bytes() != b"..",
-                )
-            }
-            Err(error) if passed(error) => return Ok(None),
-            Err(error) => return Err(failed(error)),
-        }
-    }
-    Ok(Some(count))
+    let whole = procfs::descriptors(pid, |_, _| count += 1)?;
+    Ok(whole.then_some(count))
 }
 
 /// `Max open files            1024                 1048576              files`

@@ -93,21 +93,27 @@ pub fn filesystem_id(path: &Path) -> io::Result<u64> {
 /// the same directory, flushed, renamed, the directory flushed. A reader sees
 /// the old file or the new one. The umask does not apply.
 pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let failed = |error: io::Error| explain(error, format_args!("cannot write {}", path.display()));
-    let Some(name) = path.file_name() else {
-        return Err(failed(io::ErrorKind::InvalidInput.into()));
-    };
+    swap(path, |file| {
+        file.write_all(bytes)?;
+        file.set_permissions(std::fs::Permissions::from_mode(mode & 0o7777))?;
+        file.sync_all()
+    })
+    .map_err(|error| explain(error, format_args!("cannot write {}", path.display())))
+}
+
+/// Puts a new file, which `fill` fills and brings to disk, in the place of
+/// another in one step.
+pub(super) fn swap(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let directory = parent_directory(path);
     let aside = directory.join(aside_name(name));
-    let written = write_aside(&aside, bytes, mode).and_then(|()| std::fs::rename(&aside, path));
-    if let Err(error) = written {
-        // An existing file of that name may be another's: only ours is removed.
-        if error.kind() != io::ErrorKind::AlreadyExists {
-            let _ = std::fs::remove_file(&aside);
-        }
-        return Err(failed(error));
+    let mut file = create_aside(&aside)?;
+    let swapped = fill(&mut file).and_then(|()| std::fs::rename(&aside, path));
+    if let Err(error) = swapped {
+        let _ = std::fs::remove_file(&aside);
+        return Err(error);
     }
-    sync_directory(directory).map_err(failed)
+    sync_directory(directory)
 }
 
 fn aside_name(name: &OsStr) -> OsString {
@@ -117,20 +123,17 @@ fn aside_name(name: &OsStr) -> OsString {
     aside
 }
 
-fn write_aside(aside: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+fn create_aside(aside: &Path) -> io::Result<File> {
     // A leftover of an earlier process with our pid would block for ever.
     match std::fs::remove_file(aside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new()
+    OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(aside)?;
-    file.write_all(bytes)?;
-    file.set_permissions(std::fs::Permissions::from_mode(mode & 0o7777))?;
-    file.sync_all()
+        .open(aside)
 }
 
 /// The directory an entry lies in; "." for a bare name.

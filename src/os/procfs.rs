@@ -3,7 +3,7 @@
 use super::explain;
 use super::process::Pid;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, RawDir};
 use rustix::io::Errno;
 use std::ffi::{CStr, OsString};
 use std::io;
@@ -67,6 +67,34 @@ pub fn is_gone_io(error: &io::Error) -> bool {
 /// Not for us to read.
 pub fn is_denied(error: Errno) -> bool {
     error == Errno::ACCESS || error == Errno::PERM
+}
+
+/// Visits the descriptors of a process: the directory that holds them and each
+/// one's name. False where it has ended or is not ours to look into.
+pub fn descriptors(pid: Pid, mut each: impl FnMut(&OwnedFd, &CStr)) -> io::Result<bool> {
+    let passed = |error| is_gone(error) || is_denied(error);
+    let mut visit = || -> Result<(), Errno> {
+        let directory = rustix::fs::open(
+            format!("/proc/{pid}/fd"),
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
+        let mut names = Vec::with_capacity(PROC_BUFFER);
+        let mut entries = RawDir::new(&directory, names.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            let name = entry.file_name();
+            if !matches!(name.to_bytes(), b"." | b"..") {
+                each(&directory, name);
+            }
+        }
+        Ok(())
+    };
+    match visit() {
+        Ok(()) => Ok(true),
+        Err(error) if passed(error) => Ok(false),
+        Err(error) => Err(explain(error, format_args!("cannot read /proc/{pid}/fd"))),
+    }
 }
 
 /// Reads a link into `into`, whole, reusing its memory.

@@ -2,9 +2,9 @@
 //! mode, access list and labels.
 
 use super::explain;
-use super::files::{parent_directory, require_regular, sync_directory};
-use rustix::fs::{OFlags, XattrFlags};
-use std::ffi::OsString;
+use super::files::{parent_directory, require_regular, swap, sync_directory};
+use rustix::fs::{FallocateFlags, OFlags, XattrFlags, fallocate};
+use rustix::io::Errno;
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -27,7 +27,8 @@ const LARGEST_ATTRIBUTE: usize = 64 * 1024;
 /// been `old` until now; that is written back where writing in place fails.
 pub fn replace_text(path: &Path, bytes: &[u8], old: &[u8]) -> io::Result<Replaced> {
     let failed = |error: io::Error| explain(error, format_args!("cannot write {}", path.display()));
-    match aside(path, bytes) {
+    let swapped = open(path, false).and_then(|like| swap(path, |file| fill(file, bytes, &like)));
+    match swapped {
         Ok(()) => Ok(Replaced::AtOnce),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             in_place(path, bytes, old).map_err(failed)?;
@@ -102,26 +103,6 @@ fn open(path: &Path, write: bool) -> io::Result<File> {
     Ok(file)
 }
 
-fn aside(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let like = open(path, false)?;
-    let directory = parent_directory(path);
-    let mut name = OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.new", std::process::id()));
-    let aside = directory.join(name);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&aside)?;
-    let written = fill(&mut file, bytes, &like).and_then(|()| std::fs::rename(&aside, path));
-    if let Err(error) = written {
-        let _ = std::fs::remove_file(&aside);
-        return Err(error);
-    }
-    sync_directory(directory)
-}
-
 fn fill(file: &mut File, bytes: &[u8], like: &File) -> io::Result<()> {
     let wanted = like.metadata()?;
     let found = file.metadata()?;
@@ -165,6 +146,12 @@ fn copy_attributes(from: &File, to: &File) -> io::Result<()> {
 
 fn in_place(path: &Path, bytes: &[u8], old: &[u8]) -> io::Result<()> {
     let mut file = open(path, true)?;
+    // Room for the new text before the old one is touched, where the
+    // filesystem can promise it.
+    let room = fallocate(&file, FallocateFlags::KEEP_SIZE, 0, bytes.len() as u64);
+    if let Err(error @ (Errno::NOSPC | Errno::DQUOT)) = room {
+        return Err(error.into());
+    }
     let written = overwrite(&mut file, bytes);
     if written.is_err() {
         // A full disk takes back what it held before.

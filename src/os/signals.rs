@@ -102,6 +102,7 @@ mod tests {
     /// Signals are sent to this thread only: other tests run beside it.
     #[test]
     fn a_blocked_signal_is_read_and_does_not_end_the_program() {
+        super::super::testing::default_signals();
         let signals = Signals::block().unwrap();
         assert_eq!(signals.pending(), None);
         for signal in ENDING {

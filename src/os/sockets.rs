@@ -2,7 +2,6 @@
 
 use super::process::Pid;
 use super::{explain, procfs};
-use rustix::fs::{Mode, OFlags, RawDir};
 use std::collections::HashSet;
 use std::io;
 
@@ -74,32 +73,14 @@ pub fn listening_ports_of(pids: &[Pid]) -> io::Result<Vec<u16>> {
 }
 
 fn collect_sockets(pid: Pid, inodes: &mut HashSet<u64>) -> io::Result<()> {
-    let failed = |error| explain(error, format_args!("cannot read /proc/{pid}/fd"));
-    let passed = |error| procfs::is_gone(error) || procfs::is_denied(error);
-    let directory = match rustix::fs::open(
-        format!("/proc/{pid}/fd"),
-        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    ) {
-        Ok(directory) => directory,
-        Err(error) if passed(error) => return Ok(()),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut names = Vec::with_capacity(procfs::PROC_BUFFER);
     let mut link = Vec::new();
-    let mut entries = RawDir::new(&directory, names.spare_capacity_mut());
-    while let Some(next) = entries.next() {
-        let entry = match next {
-            Ok(entry) => entry,
-            Err(error) if passed(error) => return Ok(()),
-            Err(error) => return Err(failed(error)),
-        };
-        if procfs::read_link(&directory, entry.file_name(), &mut link).is_ok()
+    procfs::descriptors(pid, |directory, name| {
+        if procfs::read_link(directory, name, &mut link).is_ok()
             && let Some(inode) = socket_inode(&link)
         {
             inodes.insert(inode);
         }
-    }
+    })?;
     Ok(())
 }
 

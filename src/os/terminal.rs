@@ -63,10 +63,13 @@ pub fn read_line(
     prompt: impl FnOnce(),
 ) -> io::Result<Typed> {
     let terminal = terminal.as_fd();
-    let _quiet = match echo {
-        Echo::On => None,
-        Echo::Off => Some(Quiet::begin(terminal)?),
-    };
+    let _quiet =
+        match echo {
+            Echo::On => None,
+            Echo::Off => Some(Mode::set(terminal, silent).map_err(|error| {
+                explain(error, "cannot keep the terminal from showing a password")
+            })?),
+        };
     prompt();
     let mut line = Vec::new();
     loop {
@@ -75,7 +78,7 @@ pub fn read_line(
             return Ok(Typed::Interrupted(signal));
         }
         let mut byte = [0];
-        match rustix::io::read(terminal, &mut byte) {
+        match read(terminal, &mut byte) {
             Ok(0) if line.is_empty() => return Ok(Typed::End),
             Ok(0) => return Ok(Typed::Line(line)),
             Ok(_) if byte == *b"\n" => return Ok(Typed::Line(line)),
@@ -85,39 +88,53 @@ pub fn read_line(
             }
             Ok(_) => line.push(byte[0]),
             Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
-            // What a terminal answers that was hung up.
-            Err(rustix::io::Errno::IO) => return Ok(Typed::End),
             Err(error) => return Err(explain(error, "cannot read from the terminal")),
         }
     }
 }
 
-/// A terminal that shows nothing but line ends, until this is dropped.
-struct Quiet<'a> {
-    terminal: BorrowedFd<'a>,
+/// Nothing but line ends is shown.
+fn silent(mode: &mut Termios) {
+    mode.local_modes
+        .remove(LocalModes::ECHO | LocalModes::ECHOE | LocalModes::ECHOK);
+    mode.local_modes
+        .insert(LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
+}
+
+/// A terminal in another mode, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Mode<'a> {
+    /// The terminal.
+    pub terminal: BorrowedFd<'a>,
     before: Termios,
 }
 
-impl<'a> Quiet<'a> {
-    fn begin(terminal: BorrowedFd<'a>) -> io::Result<Quiet<'a>> {
-        let failed = |error| explain(error, "cannot keep the terminal from showing a password");
-        let before = tcgetattr(terminal).map_err(failed)?;
-        let mut silent = before.clone();
-        silent
-            .local_modes
-            .remove(LocalModes::ECHO | LocalModes::ECHOE | LocalModes::ECHOK);
-        silent
-            .local_modes
-            .insert(LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
-        tcsetattr(terminal, OptionalActions::Drain, &silent).map_err(failed)?;
-        Ok(Quiet { terminal, before })
+impl<'a> Mode<'a> {
+    /// Sets the terminal as `change` wants it.
+    pub fn set(
+        terminal: BorrowedFd<'a>,
+        change: impl FnOnce(&mut Termios),
+    ) -> rustix::io::Result<Mode<'a>> {
+        let before = tcgetattr(terminal)?;
+        let mut changed = before.clone();
+        change(&mut changed);
+        tcsetattr(terminal, OptionalActions::Drain, &changed)?;
+        Ok(Mode { terminal, before })
     }
 }
 
-impl Drop for Quiet<'_> {
+impl Drop for Mode<'_> {
     fn drop(&mut self) {
         // A terminal that has gone away needs no restoring.
         let _ = tcsetattr(self.terminal, OptionalActions::Drain, &self.before);
+    }
+}
+
+/// Reads what a terminal has; nothing once it was hung up.
+pub(super) fn read(terminal: BorrowedFd, buffer: &mut [u8]) -> rustix::io::Result<usize> {
+    match rustix::io::read(terminal, buffer) {
+        Err(rustix::io::Errno::IO) => Ok(0),
+        other => other,
     }
 }
 

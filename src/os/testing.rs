@@ -6,6 +6,15 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// Puts the signals that ask for an end back to their defaults: a shell's
+/// background job is started with SIGINT ignored.
+pub fn default_signals() {
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
+        // SAFETY: no handler is installed, only the default put back.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
 /// A process that sleeps until it is killed, or until its input ends.
 pub struct Sleeper {
     child: Child,

@@ -3,7 +3,9 @@
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
 use crate::os::bounded::{Output, run_bounded};
+use crate::os::signals::Signals;
 use crate::os::spawn::{Child, Launch, Stream};
+use crate::os::wait::wait_any;
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -176,22 +178,25 @@ impl Unit {
         launch
     }
 
-    /// Starts a systemctl call without waiting for it.
-    pub fn begin(&self, verb: &str, sudo: bool) -> Result<Child> {
+    /// Starts a systemctl call without waiting for it. Signals are held back
+    /// until it is finished.
+    pub fn begin(&self, verb: &str, sudo: bool) -> Result<Job> {
+        let signals = Signals::block().map_err(Error::system("hold back signals"))?;
         let launch = self.control(verb, sudo);
         let program = std::path::PathBuf::from(&launch.program);
-        launch
+        let child = launch
             .spawn()
-            .map_err(|cause| Error::Program { program, cause })
+            .map_err(|cause| Error::Program { program, cause })?;
+        Ok(Job {
+            child,
+            signals,
+            what: format!("'systemctl {verb} {}'", shown(&self.name)),
+        })
     }
 
     /// Runs a systemctl call to its end; its exit code.
     pub fn call(&self, verb: &str, sudo: bool) -> Result<u8> {
-        let status = self
-            .begin(verb, sudo)?
-            .wait()
-            .map_err(Error::system("wait for systemctl"))?;
-        Ok(code_of(status))
+        self.begin(verb, sudo)?.finish().map(code_of)
     }
 
     /// Shows the unit's last lines in the journal.
@@ -212,6 +217,45 @@ impl Unit {
             .and_then(|mut child| child.wait())
             .map_err(failed)?;
         Ok(code_of(status))
+    }
+}
+
+/// A systemctl call under way.
+pub struct Job {
+    child: Child,
+    signals: Signals,
+    what: String,
+}
+
+impl Job {
+    /// Waits for its end. What systemd was asked for goes on also where a
+    /// signal ends the wait.
+    pub fn finish(mut self) -> Result<ExitStatus> {
+        const WATCH: &str = "wait for systemctl";
+        while let Some(handle) = self.child.handle().map_err(Error::system(WATCH))? {
+            let wake = wait_any(
+                std::slice::from_ref(&handle),
+                Some(&self.signals),
+                &[],
+                None,
+            )
+            .map_err(Error::system(WATCH))?;
+            if let Some(signal) = wake.signal {
+                // Refused where it is root's and this process no longer is.
+                let _ = handle.signal(signal);
+                return Err(Error::Interrupted {
+                    signal: u8::try_from(signal as i32).unwrap_or(0),
+                    state: format!(
+                        "systemd goes on with {}, nobody waits for it any more",
+                        self.what
+                    ),
+                });
+            }
+            if !wake.ended.is_empty() {
+                break;
+            }
+        }
+        self.child.wait().map_err(Error::system(WATCH))
     }
 }
 

@@ -80,14 +80,7 @@ pub fn source_all(
 ) -> Result<Vec<(OsString, OsString)>, Error> {
     let before = Scope::from_environment(environment);
     let mut runner = bash::run;
-    let mut reading = Files {
-        scope: before.clone(),
-        sources: BTreeMap::new(),
-        warnings: Vec::new(),
-        files: Vec::new(),
-        unknown: BTreeSet::new(),
-        runner: &mut runner,
-    };
+    let mut reading = Files::new(before.clone(), &mut runner);
     reading.read(&[file.to_path_buf()])?;
     let changed = reading.scope.iter().filter(|(name, variable)| {
         before
@@ -114,14 +107,7 @@ pub fn load_with(
 ) -> Result<Loaded, Error> {
     let candidates = configuration_files(root, user)?;
     let before = first_scope(user, environment, &candidates);
-    let mut reading = Files {
-        scope: before.clone(),
-        sources: BTreeMap::new(),
-        warnings: Vec::new(),
-        files: Vec::new(),
-        unknown: BTreeSet::new(),
-        runner,
-    };
+    let mut reading = Files::new(before.clone(), runner);
     let mut looked_at = candidates.to_vec();
     let exited = reading.read(&candidates)?;
     if !exited && let Some(further) = reading.scope.non_empty("DOMINO_ENV_FILE") {
@@ -184,7 +170,18 @@ struct Files<'a> {
     runner: Runner<'a>,
 }
 
-impl Files<'_> {
+impl<'a> Files<'a> {
+    fn new(scope: Scope, runner: Runner<'a>) -> Files<'a> {
+        Files {
+            scope,
+            sources: BTreeMap::new(),
+            warnings: Vec::new(),
+            files: Vec::new(),
+            unknown: BTreeSet::new(),
+            runner,
+        }
+    }
+
     /// Reads the files that are there; true when one of them called `exit`.
     fn read(&mut self, candidates: &[PathBuf]) -> Result<bool, Error> {
         let mut texts = Vec::new();
@@ -336,8 +333,10 @@ fn type_settings(
         let (name, text) = names.find_map(|name| Some((name, scope.non_empty(name)?)))?;
         let source = match sources.get(name.as_bytes()) {
             Some(source) => source.clone(),
-            // Given to every file, wherever it is from.
-            None if name == "DOMINO_USER" || name == "DOMINO_SCRIPT_VERBOSE_INFO" => {
+            // Set for every file to see.
+            None if name == "DOMINO_USER"
+                || (name == "DOMINO_SCRIPT_VERBOSE_INFO" && text == "yes") =>
+            {
                 Source::Default
             }
             None => Source::Environment,

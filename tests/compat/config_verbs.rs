@@ -7,6 +7,7 @@ scenarios![
     settings_of_notes_ini,
     the_configuration_without_its_comments,
     the_editor_is_the_configured_one,
+    the_file_that_is_edited,
     nothing_to_check,
 ];
 
@@ -48,6 +49,28 @@ fn the_editor_is_the_configured_one() {
     sandbox.run(&["ini"]).code(0);
     let text = fs::read_to_string(sandbox.data.join("notes.ini")).unwrap();
     assert!(text.ends_with("Edited=1\n"), "{text}");
+}
+
+fn the_file_that_is_edited() {
+    let mut sandbox = Sandbox::new();
+    let editor = sandbox.script("editor", "echo '# edited' >> \"$1\"");
+    sandbox.set("EDIT_COMMAND", &editor);
+    let default = sandbox.root.join("etc/sysconfig/rc_domino_config");
+    let edited = |path: &std::path::Path| {
+        let text = fs::read_to_string(path).unwrap();
+        text.matches("# edited\n").count()
+    };
+    // The shipped default belongs to the Domino user.
+    sandbox.own(&default);
+    sandbox.run(&["config"]).code(0);
+    sandbox.run(&["cfg", "default"]).code(0);
+    assert_eq!(edited(&default), 2);
+    let own = sandbox.sysconfig("rc_domino_config_notes", b"DOMINO_TZ=UTC\n");
+    sandbox.own(&own);
+    sandbox.run(&["config"]).code(0);
+    let other = sandbox.file("other.cfg", "x\n");
+    sandbox.run(&["config", other.to_str().unwrap()]).code(0);
+    assert_eq!([edited(&default), edited(&own), edited(&other)], [2, 1, 1]);
 }
 
 fn nothing_to_check() {

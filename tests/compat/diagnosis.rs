@@ -10,6 +10,7 @@ scenarios![
     a_memory_dump_is_asked_of_the_server,
     cleanup_removes_what_a_crash_left,
     tasks_are_listed_with_their_marks,
+    watching_ends_with_the_server,
     tika_is_told,
     resources_name_what_runs_and_the_lock,
 ];
@@ -77,8 +78,12 @@ fn nsd_kill_stands_between_its_hooks() {
 fn a_memory_dump_is_asked_of_the_server() {
     let sandbox = Sandbox::new();
     sandbox.up();
-    sandbox.run(&["memdump"]).code(0);
-    assert_eq!(sandbox.calls("server").last().unwrap().args(), ["-m"]);
+    for (count, verb) in ["memdump", "memcheck"].iter().enumerate() {
+        sandbox.run(&[verb]).code(0);
+        let calls = sandbox.calls("server");
+        let dumps = calls.iter().filter(|call| call.args() == ["-m"]);
+        assert_eq!(dumps.count(), count + 1, "{verb}");
+    }
     sandbox.down();
 }
 
@@ -115,6 +120,14 @@ fn tasks_are_listed_with_their_marks() {
     assert!(outcome.text().contains(" [X]  server"), "{outcome}");
     assert!(outcome.text().contains(" [X]  router"), "{outcome}");
     sandbox.down();
+}
+
+fn watching_ends_with_the_server() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .run(&["mon"])
+        .code(0)
+        .stdout_has("Domino Server not running");
 }
 
 fn tika_is_told() {

@@ -10,6 +10,7 @@ scenarios![
     lastlog_shows_the_end,
     lastlog_takes_dominos_own_log_where_there_is_no_other,
     log_opens_a_program,
+    logstatus_names_what_compacts,
     a_command_reaches_the_server,
     archivelog_of_a_running_server,
     archivelog_of_a_stopped_server,
@@ -51,6 +52,18 @@ fn log_opens_a_program() {
     sandbox.set("SHOW_LOG_COMMAND", "head -n 1");
     let outcome = sandbox.run(&["log"]).stdout_has("first");
     assert!(!outcome.said("second"), "{outcome}");
+}
+
+fn logstatus_names_what_compacts() {
+    let sandbox = Sandbox::with(&[
+        ("DOMINO_COMPACT_TASK", "dbmt"),
+        ("DOMINO_COMPACT_OPTIONS", "-C names.nsf"),
+        ("DOMINO_LOG_COMPACT_OPTIONS", "-C log.nsf"),
+    ]);
+    let outcome = sandbox.run(&["logstatus"]).code(0);
+    for text in ["dbmt", "-C names.nsf", "-C log.nsf"] {
+        assert!(outcome.said(text), "{text}\n{outcome}");
+    }
 }
 
 fn a_command_reaches_the_server() {
@@ -115,6 +128,7 @@ fn clearlog_goes_by_its_arguments() {
     let (logs, custom) = (sandbox.directory("logs"), sandbox.directory("custom"));
     sandbox.set("DOMINO_LOG_PATH", &logs);
     sandbox.set("DOMINO_CUSTOM_LOG_CLEAR_PATH", &custom);
+    sandbox.directory("data/IBM_TECHNICAL_SUPPORT");
     sandbox.directory("data/IBM_TECHNICAL_SUPPORT/sub");
     let places = [
         (logs, 30),

@@ -39,7 +39,7 @@ fn what_is_prepared_is_edited() {
         let file = sandbox.file("DominoAutoConfig.json", JSON);
         sandbox.run(arguments).code(0);
         let text = fs::read_to_string(&file).unwrap();
-        assert_eq!(text, JSON.replace("one", "two"));
+        assert_eq!(text.trim_end(), JSON.replace("one", "two"));
     }
 }
 

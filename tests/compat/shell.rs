@@ -6,6 +6,7 @@ scenarios![
     a_custom_command_gets_its_arguments_and_dominos_environment,
     help_lists_verbs_and_custom_commands,
     about_names_the_kernel,
+    version_is_one_line,
 ];
 
 fn a_custom_command_gets_its_arguments_and_dominos_environment() {
@@ -41,4 +42,14 @@ fn about_names_the_kernel() {
     let sandbox = Sandbox::new();
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     sandbox.run(&["about"]).code(0).stdout_has(release.trim());
+}
+
+fn version_is_one_line() {
+    let sandbox = Sandbox::new();
+    // Without a log the original adds a line on which one it uses.
+    sandbox.file("notes.log", "");
+    let text = sandbox.run(&["version"]).code(0).text();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+    assert_eq!(lines.len(), 1, "{text}");
+    assert!(lines[0].contains(|c: char| c.is_ascii_digit()), "{text}");
 }

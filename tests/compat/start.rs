@@ -5,6 +5,7 @@ use std::fs;
 
 scenarios![
     launch,
+    what_the_originals_entry_point_hands_on,
     umask_and_exports_of_the_configuration_reach_the_server,
     a_running_server_is_not_started_again,
     a_disabled_server_is_not_started,
@@ -13,6 +14,18 @@ scenarios![
     restart_stops_and_starts,
     standard_output_instead_of_a_log,
 ];
+
+/// Six arguments, however many there are: hosts keep copies of that script.
+fn what_the_originals_entry_point_hands_on() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["start", "", "", "", "", ""]).code(0);
+    sandbox.wait_up();
+    let outcome = sandbox.run(&["status", "display", "", "", "", ""]);
+    assert!(outcome.said("[ ON  ] - notes"), "{outcome}");
+    sandbox.run(&["lastlog", "", "", "", "", ""]).code(0);
+    sandbox.run(&["stop", "", "", "", "", ""]).code(0);
+    assert!(sandbox.processes().is_empty());
+}
 
 fn launch() {
     let sandbox = Sandbox::new();

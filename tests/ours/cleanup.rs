@@ -74,6 +74,7 @@ fn a_running_server_is_killed_and_that_is_remembered() {
     sandbox.run(&["stop"]).code(150);
 }
 
+/// D90.
 fn nothing_left_is_success() {
     let mut sandbox = Sandbox::new();
     sandbox.hook("DOMINO_POST_CLEANUP_SCRIPT", "");
@@ -107,6 +108,7 @@ fn it_works_on_a_broken_installation() {
     assert_eq!(standin::ipc_left(&sandbox.data), 0);
 }
 
+/// D93.
 fn a_server_that_comes_back_is_removed_too() {
     let sandbox = Sandbox::new();
     sandbox.mode("fault_recovery=1\nfault_recovery_delay=0.3\n");
@@ -139,6 +141,7 @@ fn end(running: Running) {
     running.outcome();
 }
 
+/// D93.
 fn processes_that_appear_meanwhile_are_killed() {
     let mut sandbox = Sandbox::new();
     let vendor = sandbox.directory("vendor");
@@ -161,6 +164,7 @@ fn processes_that_appear_meanwhile_are_killed() {
     assert_eq!(processes::under(&vendor, None), Vec::<i32>::new());
 }
 
+/// D95.
 fn third_parties_go_and_those_who_only_look_stay() {
     let mut sandbox = Sandbox::new();
     let vendor = sandbox.directory("vendor");
@@ -214,6 +218,7 @@ fn who_called_it_from_a_third_partys_directory_lives() {
     assert!(sandbox.processes().is_empty());
 }
 
+/// D95.
 fn a_directory_that_holds_everything_is_refused() {
     let mut sandbox = Sandbox::new();
     sandbox.set("DOMINO_3RD_PARTY_BIN_DIRS", "/ /usr bin ../.. //");
@@ -227,6 +232,7 @@ fn a_directory_that_holds_everything_is_refused() {
 }
 
 /// Two servers of one user: the other one, its IPC and its locks stay.
+/// D94.
 fn a_second_server_of_the_user_stays() {
     let mut sandbox = Sandbox::new();
     let lotus = sandbox.base.join("lotus2");
@@ -303,6 +309,7 @@ fn links_and_directories_in_place_of_locks() {
     assert!(nbf.is_dir());
 }
 
+/// D96.
 fn it_asks_on_a_terminal() {
     let sandbox = Sandbox::new();
     crash(&sandbox);

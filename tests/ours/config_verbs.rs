@@ -34,15 +34,6 @@ fn editor(sandbox: &mut Sandbox, body: &str) {
     sandbox.own(&sandbox.root.join("etc/sysconfig/rc_domino_config"));
 }
 
-/// Copies that were kept, as the message names them.
-fn kept(text: &[u8]) -> PathBuf {
-    let text = String::from_utf8_lossy(text).into_owned();
-    let at = text
-        .rfind("kept in ")
-        .unwrap_or_else(|| panic!("nothing kept: {text}"));
-    PathBuf::from(text[at + 8..].trim())
-}
-
 /// D08, D104.
 fn inivar_prints_the_whole_value() {
     let sandbox = Sandbox::new();
@@ -104,9 +95,11 @@ fn listcfg_tells_where_each_value_stands() {
         .code(0)
         .stdout_has("rc_domino_config_notes:1")
         .stdout_has("DOMINO_SNAPSHOT_MODE");
+    sandbox.forget("DOMINO_SCRIPT_VERBOSE_INFO");
     let json = sandbox
         .command(&["listcfg", "--effective", "--json"])
         .env("DOMINO_TZ", "UTC")
+        .env("DOMINO_SCRIPT_VERBOSE_INFO", "no")
         .run()
         .code(0);
     let list: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
@@ -119,7 +112,9 @@ fn listcfg_tells_where_each_value_stands() {
         found.unwrap_or_else(|| panic!("no {name}")).clone()
     };
     assert_eq!(entry("DOMINO_LANG")["line"], 1);
-    assert_eq!(entry("DOMINO_TZ")["source"], "environment");
+    for name in ["DOMINO_TZ", "DOMINO_SCRIPT_VERBOSE_INFO"] {
+        assert_eq!(entry(name)["source"], "environment", "{name}");
+    }
     assert_eq!(entry("DOMINO_SHUTDOWN_TIMEOUT")["value"], "20");
     assert_eq!(entry("DOMINO_UMASK")["value"], serde_json::Value::Null);
     sandbox.run(&["listcfg", "--json"]).code(2);
@@ -177,7 +172,7 @@ fn an_editor_that_fails_loses_nothing() {
     let before = fs::read(&ini).unwrap();
     editor(&mut sandbox, "echo Typed=1 >> \"$1\"; exit 3");
     let outcome = sandbox.run(&["ini"]).code(1).stderr_has("code 3");
-    let copy = kept(&outcome.stderr);
+    let copy = outcome.kept();
     assert!(fs::read_to_string(&copy).unwrap().contains("Typed=1"));
     let directory = copy.parent().unwrap();
     assert_eq!(fs::metadata(directory).unwrap().mode() & 0o777, 0o700);
@@ -206,7 +201,7 @@ fn a_notes_ini_that_cannot_be_read_is_not_written() {
     ] {
         editor(&mut sandbox, body);
         let outcome = sandbox.run(&["ini"]).code(1).stderr_has(expected);
-        fs::remove_dir_all(kept(&outcome.stderr).parent().unwrap()).unwrap();
+        fs::remove_dir_all(outcome.kept().parent().unwrap()).unwrap();
         assert_eq!(fs::read(&ini).unwrap(), before, "{body}");
     }
 }
@@ -226,7 +221,7 @@ fn a_file_that_changed_meanwhile_is_left_alone() {
         text.contains("Theirs=1") && !text.contains("Mine=1"),
         "{text}"
     );
-    let copy = kept(&outcome.stderr);
+    let copy = outcome.kept();
     assert!(fs::read_to_string(&copy).unwrap().contains("Mine=1"));
     fs::remove_dir_all(copy.parent().unwrap()).unwrap();
 }
@@ -245,6 +240,18 @@ fn on_a_terminal_a_bad_text_is_edited_again() {
         text.ends_with("Good=1\n") && !text.contains("BAD"),
         "{text}"
     );
+    // Leaving the question by Ctrl-C loses nothing either.
+    editor(&mut sandbox, "echo BAD >> \"$1\"");
+    let command = sandbox.command(&["ini"]).env("TMPDIR", &sandbox.data);
+    let mut terminal = Terminal::start(command, sandbox.entry());
+    terminal.wait_for("Edit it again?");
+    terminal.type_in("\x03");
+    terminal.wait_for("your text is kept in");
+    assert_eq!(terminal.code(), Some(130));
+    let name = "rc_domino-edit.";
+    let left = crate::support::hooks::files(&sandbox.data, name, "");
+    let copy = fs::read_to_string(left[0].join("notes.ini")).unwrap();
+    assert!(copy.ends_with("BAD\n"), "{copy}");
 }
 
 /// D105.
@@ -264,7 +271,7 @@ fn the_configuration_is_checked_before_it_counts() {
             outcome.said("rc_domino_config:"),
             "no line named\n{outcome}"
         );
-        fs::remove_dir_all(kept(&outcome.stderr).parent().unwrap()).unwrap();
+        fs::remove_dir_all(outcome.kept().parent().unwrap()).unwrap();
         assert_eq!(fs::read(&config).unwrap(), before, "{line}");
     }
     // What works, but hardly as meant, is said and written.
@@ -381,7 +388,7 @@ fn the_unit_is_edited_and_a_foreign_one_is_not() {
         .env("EDITOR", &editing)
         .run()
         .code(1);
-    fs::remove_dir_all(kept(&outcome.stderr).parent().unwrap()).unwrap();
+    fs::remove_dir_all(outcome.kept().parent().unwrap()).unwrap();
     sandbox.set("DOMINO_SYSTEMD_NAME", "../../passwd");
     run(&sandbox).code(6);
 }

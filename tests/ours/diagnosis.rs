@@ -25,6 +25,7 @@ scenarios![
     resources_are_shown_and_told_as_json,
 ];
 
+/// D91.
 fn each_verb_runs_its_nsd_with_further_arguments() {
     let mut sandbox = Sandbox::new();
     for (verb, options) in [
@@ -53,6 +54,7 @@ fn each_verb_runs_its_nsd_with_further_arguments() {
     assert_eq!(call.var("LANG").as_deref(), Some("POSIX"));
 }
 
+/// D90.
 fn the_exit_code_is_nsds_and_the_file_is_named() {
     let sandbox = Sandbox::new();
     sandbox.mode("nsd_exit=37\n");
@@ -88,6 +90,7 @@ fn a_hanging_nsd_ends_with_the_verb() {
     assert!(sandbox.processes().is_empty());
 }
 
+/// D92.
 fn a_memory_dump_needs_a_server() {
     let sandbox = Sandbox::new();
     for verb in ["memdump", "memcheck"] {
@@ -160,6 +163,7 @@ fn kill_waits_for_the_lock() {
     stopping.outcome().code(0);
 }
 
+/// D98.
 fn tasks_are_listed_by_what_runs() {
     let sandbox = Sandbox::new();
     sandbox.run(&["proc"]).code(0).stdout_has("not running");
@@ -178,6 +182,7 @@ fn tasks_are_listed_by_what_runs() {
     sandbox.kill();
 }
 
+/// D98.
 fn tasks_are_watched_until_the_end() {
     let sandbox = Sandbox::new();
     sandbox.run(&["mon"]).code(0).stdout_has("not running");
@@ -211,6 +216,7 @@ fn a_key_ends_the_watch_on_a_terminal() {
     sandbox.down();
 }
 
+/// D99.
 fn tika_is_told_and_ended() {
     let sandbox = Sandbox::new();
     sandbox

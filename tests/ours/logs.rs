@@ -25,6 +25,7 @@ scenarios![
     clearlog_lists_without_removing,
     a_hundred_thousand_strange_names,
     the_sites_command_is_run_for_each_file,
+    a_command_that_hangs_can_be_interrupted,
     the_data_directory_is_never_cleared,
     clearlog_says_what_is_wrong,
     cmd_needs_a_server,
@@ -251,7 +252,7 @@ fn clearlog_lists_without_removing() {
     sandbox.own(&fresh);
     let outcome = sandbox.run(&["clearlog", "30", "--dry-run"]).code(0);
     assert!(
-        outcome.said("line\\nbreak") && outcome.said("2 files would go and free 20 bytes"),
+        outcome.said("line\\nbreak") && outcome.said("2 files would go and free 20 B"),
         "{outcome}"
     );
     assert!(!outcome.said("fresh"), "{outcome}");
@@ -297,6 +298,25 @@ fn the_sites_command_is_run_for_each_file() {
         .stderr_has("2 files");
 }
 
+fn a_command_that_hangs_can_be_interrupted() {
+    let mut sandbox = Sandbox::new();
+    let logs = sandbox.directory("logs");
+    sandbox.set("DOMINO_LOG_PATH", &logs);
+    let file = old(&sandbox, logs.join("a"));
+    let mark = sandbox.data.join("begun");
+    let hang = sandbox.script("hang", &format!("echo > '{}'; sleep 60", mark.display()));
+    sandbox.set("REMOVE_COMMAND_CLEANUP", &hang);
+    let running = sandbox.command(&["clearlog", "30"]).spawn();
+    while !mark.exists() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    running.signal(15);
+    let outcome = running.outcome().code(143);
+    assert!(outcome.took < Duration::from_secs(30), "{outcome}");
+    assert!(file.exists());
+}
+
+/// D39.
 fn the_data_directory_is_never_cleared() {
     let mut sandbox = Sandbox::new();
     let file = old(&sandbox, sandbox.data.join("mail.nsf"));
@@ -310,6 +330,7 @@ fn the_data_directory_is_never_cleared() {
     }
 }
 
+/// D40.
 fn clearlog_says_what_is_wrong() {
     let sandbox = Sandbox::new();
     sandbox
@@ -329,6 +350,7 @@ fn clearlog_says_what_is_wrong() {
     sandbox.run(&["clearlog", "1", "2", "3"]).code(2);
 }
 
+/// D41.
 fn cmd_needs_a_server() {
     let sandbox = Sandbox::new();
     sandbox
@@ -344,6 +366,7 @@ fn cmd_needs_a_server() {
     assert!(sandbox.calls("").is_empty());
 }
 
+/// D41.
 fn cmd_ends_when_the_log_is_quiet() {
     let sandbox = Sandbox::new();
     sandbox.up();
@@ -374,13 +397,20 @@ fn cmd_ends_when_the_log_is_quiet() {
 fn lastlog_without_a_log() {
     let sandbox = Sandbox::new();
     sandbox.run(&["lastlog"]).code(1).stderr_has("notes.log");
-    sandbox.run(&["lastlog", "abc"]).code(2);
+    for (arguments, problem) in [
+        (&["lastlog", "abc"][..], "lines are a whole number"),
+        (&["systemlog", "x"], "lines are a whole number"),
+        (&["cmd", "x", "y"], "lines are a whole number"),
+        (&["cmd", "x", "--timeout", "99999999999"], "--timeout"),
+    ] {
+        sandbox.run(arguments).code(2).stderr_has(problem);
+    }
     sandbox.run(&["log", "cat"]).code(1).stderr_has("notes.log");
     sandbox.file("notes.log", "x\n");
     sandbox
         .run(&["log", "no-such-pager"])
         .code(1)
-        .stderr_has("no-such-pager");
+        .stderr_has("rc_domino: cannot run no-such-pager: No such");
     sandbox.run(&["log", "false"]).code(1);
 }
 
@@ -388,8 +418,9 @@ fn logstatus_tells() {
     let sandbox = Sandbox::with(&[("DOMINO_LOG_CLEAR_DAYS", "12")]);
     sandbox.file("notes.log", "x".repeat(2048));
     sandbox.file("notes_200101_000000.log.gz", "x");
+    sandbox.file("notes_hub_200101_000000.log.gz", "x");
     let outcome = sandbox.run(&["logstatus"]).code(0);
-    for text in ["notes.log, 2.0 KiB", "1 files of 1 bytes", "after 12 days"] {
+    for text in ["notes.log, 2.0 KiB", "1 files of 1 B", "after 12 days"] {
         assert!(outcome.said(text), "{text}\n{outcome}");
     }
 }

@@ -26,6 +26,7 @@ mod signals;
 mod status_forms;
 mod stopping;
 mod support_verbs;
+mod unclean;
 mod units;
 
 /// Every scenario.
@@ -55,6 +56,7 @@ pub fn all() -> Vec<Scenario> {
         units::ALL,
         shell::ALL,
         support_verbs::ALL,
+        unclean::ALL,
     ]
     .concat()
 }

@@ -99,6 +99,7 @@ fn a_json_file_is_made_without_a_terminal() {
     sandbox.down();
 }
 
+/// D72.
 fn an_environment_file_is_made_and_used() {
     let sandbox = fresh();
     with_values(&sandbox, &["setup", "env", "1"]).code(0);
@@ -222,6 +223,7 @@ fn the_menu_of_templates() {
     other.run(&["setup"]).code(1).stderr_has("no terminal");
 }
 
+/// D71.
 fn a_server_that_runs_or_is_set_up_is_left_alone() {
     let sandbox = Sandbox::new();
     with_values(&sandbox, &["setup", "json", "1"])
@@ -235,6 +237,7 @@ fn a_server_that_runs_or_is_set_up_is_left_alone() {
     sandbox.down();
 }
 
+/// D71.
 fn one_form_replaces_the_other_only_when_told_to() {
     let sandbox = fresh();
     with_values(&sandbox, &["setup", "json", "1"]).code(0);
@@ -298,6 +301,7 @@ fn the_sites_own_menu() {
         .stderr_has("no menu 'none'");
 }
 
+/// D75.
 fn broken_files_name_line_and_column() {
     let sandbox = fresh();
     let path = |file: &PathBuf| file.to_str().unwrap().to_owned();
@@ -339,6 +343,7 @@ fn broken_files_name_line_and_column() {
     assert!(sandbox.launches().is_empty());
 }
 
+/// D75.
 fn the_schema_that_domino_ships() {
     let sandbox = fresh();
     let schema = sandbox
@@ -365,26 +370,34 @@ fn the_schema_that_domino_ships() {
         .stderr_has("schema.json: line 1");
 }
 
+/// D105.
 fn an_edit_is_taken_only_when_it_is_right() {
     let mut sandbox = fresh();
     with_values(&sandbox, &["setup", "json", "1"]).code(0);
     let file = json(&sandbox);
     let before = fs::read(&file).unwrap();
+    let changed = format!("echo ' ' >>\"$1\"; echo ' ' >>'{}'", file.display());
     for (editor, code, said) in [
-        ("true", 0, "is unchanged"),
+        ("true", 0, "nothing was changed"),
         ("echo broken >>\"$1\"", 1, "line "),
         ("echo broken >>\"$1\"; exit 3", 1, "code 3"),
+        ("exit 3", 1, "code 3"),
         ("sed -i s/mail01.example/other.example/ \"$1\"", 0, "Wrote"),
+        (&changed, 1, "meanwhile"),
     ] {
-        let editor = sandbox.script("editor", editor);
+        let script = sandbox.script("editor", editor);
         sandbox.forget("EDIT_COMMAND");
-        sandbox.set("EDIT_COMMAND", &editor);
-        sandbox.run(&["setup"]).code(code).says(said);
+        sandbox.set("EDIT_COMMAND", &script);
+        let outcome = sandbox.run(&["setup"]).code(code).says(said);
         assert_eq!(mode(&file), 0o600);
-        let left = fs::read_dir(&sandbox.data).unwrap().flatten();
-        let copies = left.filter(|entry| entry.file_name().to_string_lossy().contains("edit"));
-        assert_eq!(copies.count(), 0);
-        assert_eq!(fs::read(&file).unwrap() == before, said != "Wrote");
+        if code != 0 && editor != "exit 3" {
+            let copy = outcome.kept();
+            assert_ne!(fs::read(&copy).unwrap(), before);
+            assert_eq!(mode(&copy), 0o600);
+            fs::remove_dir_all(copy.parent().unwrap()).unwrap();
+        }
+        let same = fs::read(&file).unwrap() == before;
+        assert_eq!(same, !matches!(said, "Wrote" | "meanwhile"));
     }
     assert_eq!(
         read(&file)["serverSetup"]["network"]["hostName"],
@@ -396,6 +409,7 @@ fn an_edit_is_taken_only_when_it_is_right() {
         .stderr_has("is there already");
 }
 
+/// D73.
 fn files_of_other_hosts() {
     let sandbox = fresh();
     let curl = sandbox.script(
@@ -530,6 +544,7 @@ fn handed_over(sandbox: &mut Sandbox) {
     );
 }
 
+/// D74.
 fn a_start_fills_a_template_in_safely() {
     let mut sandbox = fresh();
     handed_over(&mut sandbox);
@@ -563,6 +578,7 @@ fn a_start_fills_a_template_in_safely() {
     broken.kill();
 }
 
+/// D76.
 fn a_start_keeps_an_id_that_was_there() {
     let mut sandbox = fresh();
     handed_over(&mut sandbox);

@@ -37,6 +37,7 @@ fn with_commands() -> Sandbox {
     sandbox
 }
 
+/// D64.
 fn a_custom_commands_code_is_passed_on() {
     let sandbox = with_commands();
     sandbox.run(&["fails"]).code(42);
@@ -90,6 +91,7 @@ fn a_custom_command_set_by_a_shell() {
     sandbox.run(&["failz"]).code(2);
 }
 
+/// D64.
 fn words_with_slashes_are_no_commands() {
     let sandbox = with_commands();
     for word in ["../scripts/fails", "/bin/true", "..", ".", "./fails"] {

@@ -12,9 +12,14 @@ scenarios![
     progress_names_what_is_waited_for,
     an_archive_at_the_end_is_whole,
     fault_recovery_does_not_outwit_a_stop,
+    a_crash_that_fault_recovery_answers_is_not_down,
     the_controller_stays_after_quit,
     an_orphaned_server_is_stopped_too,
     a_full_disk_does_not_keep_a_server_up needs Root,
+    a_request_to_quit_that_hangs_is_no_server,
+    a_server_that_comes_up_meanwhile_is_not_down,
+    data_on_other_filesystems_is_flushed_too,
+    data_that_cannot_be_flushed_is_1,
 ];
 
 /// D20: the server is gone, a task of it still writes.
@@ -127,6 +132,18 @@ fn fault_recovery_does_not_outwit_a_stop() {
     sandbox.kill();
 }
 
+/// It takes its time; a look right after the last process is too early.
+fn a_crash_that_fault_recovery_answers_is_not_down() {
+    let sandbox = Sandbox::new();
+    sandbox.mode("crash_on_stop=1\nfault_recovery=1\nfault_recovery_delay=0.4\n");
+    sandbox.up();
+    sandbox
+        .run(&["stop"])
+        .code(1)
+        .stderr_has("still running: server");
+    sandbox.kill();
+}
+
 /// D33.
 fn the_controller_stays_after_quit() {
     let sandbox = Sandbox::with(&[("DOMINO_USE_JAVA_CONTROLLER", "yes")]);
@@ -218,4 +235,68 @@ fn fill(directory: &std::path::Path) {
     let options = fs::File::options().append(true).create(true).open(path);
     let mut ballast = options.unwrap();
     while std::io::Write::write_all(&mut ballast, &[0; 512]).is_ok() {}
+}
+
+/// D18: what a directory link and notes.ini name lies elsewhere.
+fn data_on_other_filesystems_is_flushed_too() {
+    let sandbox = Sandbox::builder().ini("Translog_Path=/dev").build();
+    sandbox.file("archive.dir", "/dev/shm\n");
+    sandbox.up();
+    sandbox.down().stdout_has("Flushed 3 filesystems");
+}
+
+/// D18: a disk that is broken takes nothing: no snapshot of it is good.
+fn data_that_cannot_be_flushed_is_1() {
+    let sandbox = Sandbox::new();
+    sandbox.up();
+    let mut entry = sandbox.entry();
+    entry.broken_disk = true;
+    let outcome = sandbox.command(&["stop"]).entering(entry).run().code(1);
+    outcome.stderr_has(sandbox.data.to_str().unwrap());
+    assert!(sandbox.processes().is_empty());
+    // The kernel tells of a lost write once, so this stays known.
+    sandbox.run(&["stop"]).code(150).stderr_has("flushed");
+    sandbox.up();
+    sandbox.down();
+}
+
+/// It holds no database open: the server is down, and cleanly.
+fn a_request_to_quit_that_hangs_is_no_server() {
+    let sandbox = Sandbox::with(&[("DOMINO_SHUTDOWN_TIMEOUT", "15")]);
+    let startup = sandbox.lotus.join("bin/tools/startup");
+    let text = fs::read_to_string(&startup).unwrap();
+    let hanging = text.replacen(
+        "\nexec ",
+        "\n[ \"$1\" = -q ] && { \"$lotus/notes/latest/linux/$name\" -q; exec 9<>\"$lotus/../data/fifo\"; read -r x <&9; }\nexec ",
+        1,
+    );
+    assert_ne!(text, hanging);
+    {
+        let _guard = crate::support::executables();
+        fs::write(&startup, hanging).unwrap();
+    }
+    let fifo = sandbox.data.join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+    sandbox.own(&fifo);
+    sandbox.up();
+    let outcome = sandbox.down();
+    assert!(sandbox.calls("nsd").is_empty(), "{outcome}");
+    assert!(outcome.took.as_secs() < 14, "{outcome}");
+}
+
+/// Somebody, or fault recovery, starts it while the stop is at its end.
+fn a_server_that_comes_up_meanwhile_is_not_down() {
+    let mut sandbox = Sandbox::new();
+    let server = sandbox.lotus.join("bin/server");
+    let body = format!(
+        "cd \"$DOMINO_DATA_PATH\" && setsid {} </dev/null >/dev/null 2>&1 &\nsleep 0.5",
+        server.display()
+    );
+    sandbox.hook("DOMINO_POST_SHUTDOWN_SCRIPT", &body);
+    sandbox.up();
+    sandbox
+        .run(&["stop"])
+        .code(1)
+        .stderr_has("still running: server");
+    sandbox.kill();
 }

@@ -91,6 +91,7 @@ fn unpacked(sandbox: &Sandbox, outcome: &Outcome) -> PathBuf {
     target
 }
 
+/// D61.
 fn diag_collects_and_masks() {
     let mut sandbox = Sandbox::builder().ini("SMTP_PASSWORD=sesame1").build();
     sandbox.set("SITE_API_TOKEN", "sesame2");
@@ -108,12 +109,18 @@ fn diag_collects_and_masks() {
     );
     let status = Command::new("gzip").arg(&packed).status();
     assert!(status.is_ok_and(|status| status.success()));
+    // Both a log and its packed form go in.
+    sandbox.file("notes_261122_101010.log", "again\n");
+    // Another server's, which has the name of this one in front of its own.
+    let foreign = sandbox.file("notes_hub_261122_101010.log", "theirs\n");
     let outcome = sandbox
         .run(&["diag"])
         .code(0)
         .stdout_has("config/notes.ini")
         .stdout_has("server.id: databases, ids and keys stay here");
     let unpacked = unpacked(&sandbox, &outcome);
+    let theirs = unpacked.join("logs").join(foreign.file_name().unwrap());
+    assert!(!theirs.exists(), "{outcome}");
     for name in [
         "contents.txt",
         "config/notes.ini",
@@ -121,6 +128,7 @@ fn diag_collects_and_masks() {
         "data/pid.nbf",
         "logs/notes.log",
         "logs/notes_261122_101010.log",
+        "logs/notes_261122_101010.log_",
         "diagnostics/nsd_all_1.log",
         "system/about.txt",
         "system/processes.txt",

@@ -1,6 +1,7 @@
 //! Through systemd, with a systemctl that behaves as the real one: it answers
 //! 0 to a stop whose command failed. The real one is CONTRIBUTING's business.
 
+use crate::support::command::Command;
 use crate::support::{Outcome, Sandbox};
 use std::fs;
 
@@ -13,6 +14,7 @@ scenarios![
     a_unit_of_another_user_is_refused,
     names_that_are_no_units_are_refused,
     service_actions,
+    a_restart_broken_off_starts_nothing,
 ];
 
 const SYSTEMCTL: &str = r#"
@@ -60,6 +62,10 @@ fn unit_says(sandbox: &Sandbox, text: &str) {
 }
 
 fn run(sandbox: &Sandbox, arguments: &[&str]) -> Outcome {
+    command(sandbox, arguments).run()
+}
+
+fn command<'a>(sandbox: &'a Sandbox, arguments: &[&str]) -> Command<'a> {
     let path = format!(
         "{}:{}:/usr/bin:/bin",
         sandbox.base.join("scripts").display(),
@@ -70,7 +76,6 @@ fn run(sandbox: &Sandbox, arguments: &[&str]) -> Outcome {
         .called("rc_domino")
         .env("PATH", path)
         .env("DOMINO_NO_SUDO", "1")
-        .run()
 }
 
 fn systemctl_calls(sandbox: &Sandbox) -> Vec<String> {
@@ -102,9 +107,9 @@ fn start_status_and_stop_through_the_unit() {
 fn a_forced_stop_is_150_through_systemd_too() {
     let sandbox = with_unit(&[("DOMINO_SHUTDOWN_TIMEOUT", "1")]);
     sandbox.mode("ignore_quit=1\n");
-    run(&sandbox, &["start"]).code(0);
+    run(&sandbox, &["service", "start"]).code(0);
     sandbox.wait_up();
-    run(&sandbox, &["stop"]).code(150);
+    run(&sandbox, &["service", "stop"]).code(150);
     assert!(sandbox.processes().is_empty());
     run(&sandbox, &["stop"]).code(150);
     sandbox.mode("crash_on_stop=1\n");
@@ -193,4 +198,23 @@ fn service_actions() {
         .code(0)
         .stdout_has("asked for status");
     assert_ne!(run(&sandbox, &["service", "--now"]).code, 0);
+}
+
+/// Whoever breaks a restart off wants no server that comes up afterwards.
+fn a_restart_broken_off_starts_nothing() {
+    let sandbox = with_unit(&[]);
+    sandbox.mode("shutdown_delay=3\n");
+    run(&sandbox, &["start"]).code(0);
+    sandbox.wait_up();
+    let restart = command(&sandbox, &["restart"]).spawn();
+    crate::support::wait_until("the server stops", || {
+        sandbox.console().contains("Server shutdown requested")
+    });
+    restart.signal(libc::SIGTERM);
+    restart.outcome().code(143).stderr_has("systemd goes on");
+    assert_eq!(
+        systemctl_calls(&sandbox),
+        ["start -- domino.service", "stop -- domino.service"]
+    );
+    sandbox.run(&["stop"]).code(0);
 }

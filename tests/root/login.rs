@@ -13,6 +13,7 @@ scenarios![
     a_private_home_and_data_directory needs Root,
     a_user_without_a_login_shell needs Root,
     a_user_of_csh needs Csh,
+    a_profile_that_ends_the_login needs Root,
     exit_codes_pass_through needs Root,
     a_signal_to_roots_process needs Root,
     hooks_run_as_the_user needs Root,
@@ -214,4 +215,20 @@ fn hooks_run_as_the_user() {
     let ids = fs::read_to_string(sandbox.data.join("ids")).unwrap();
     let (uid, gid) = sandbox.ids;
     assert_eq!(ids, format!("{uid}\n{gid}\n").repeat(4));
+}
+
+/// D43: `exit` in a profile answers 0 before anything was done: nobody may take
+/// that for a server that is down.
+fn a_profile_that_ends_the_login() {
+    let sandbox = host();
+    as_root(&sandbox, &["start"]).run().code(0);
+    sandbox.wait_up();
+    fs::write(sandbox.home.join(".profile"), "[ -t 0 ] || exit 0\n").unwrap();
+    as_root(&sandbox, &["stop"])
+        .run()
+        .code(1)
+        .stderr_has("profile");
+    assert_eq!(sandbox.servers().len(), 1);
+    fs::remove_file(sandbox.home.join(".profile")).unwrap();
+    as_root(&sandbox, &["stop"]).run().code(0);
 }

@@ -19,6 +19,8 @@ pub struct Entry {
     pub hide_proc: bool,
     /// Forbid the user to have a further process.
     pub one_process: bool,
+    /// Every syncfs(2) fails with EIO, as on a disk that is broken.
+    pub broken_disk: bool,
     /// Start a session of its own, with standard input as its terminal.
     pub controlling_terminal: bool,
 }
@@ -78,6 +80,9 @@ impl Entry {
                 check(libc::setresgid(*gid, *gid, *gid))?;
                 check(libc::setresuid(*uid, *uid, *uid))?;
             }
+            if self.broken_disk {
+                refuse_syncfs()?;
+            }
             if self.one_process {
                 let one = libc::rlimit {
                     rlim_cur: 1,
@@ -95,4 +100,42 @@ fn check(result: i32) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Makes syncfs(2) fail for this process and what it starts.
+fn refuse_syncfs() -> io::Result<()> {
+    let step = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter {
+        code: code as u16,
+        jt,
+        jf,
+        k,
+    };
+    let mut steps = [
+        // The number of the system call comes first in what a filter sees.
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        step(
+            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+            0,
+            1,
+            libc::SYS_syncfs as u32,
+        ),
+        step(
+            libc::BPF_RET | libc::BPF_K,
+            0,
+            0,
+            libc::SECCOMP_RET_ERRNO | libc::EIO as u32,
+        ),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog {
+        len: steps.len() as u16,
+        filter: steps.as_mut_ptr(),
+    };
+    // SAFETY: `program` and the steps it points to live until the calls are
+    // over; the kernel copies them.
+    unsafe {
+        check(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))?;
+        let mode = libc::SECCOMP_MODE_FILTER;
+        check(libc::prctl(libc::PR_SET_SECCOMP, mode, &program, 0, 0))
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::holds;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How a command ended.
@@ -65,6 +66,16 @@ impl Outcome {
     pub fn quiet(self) -> Outcome {
         assert!(self.stderr.is_empty(), "complaints\n{self}");
         self
+    }
+
+    /// The copy that an edit left, as the complaints name it.
+    #[track_caller]
+    pub fn kept(&self) -> PathBuf {
+        let text = String::from_utf8_lossy(&self.stderr);
+        let (_, path) = text
+            .rsplit_once("kept in ")
+            .unwrap_or_else(|| panic!("nothing was kept\n{self}"));
+        PathBuf::from(path.trim())
     }
 
     /// Its output as text.

@@ -37,7 +37,7 @@ pub fn run(call: &Call, json: bool, ui: &mut Ui) -> Result<Exit> {
     }
     found.sort_by_key(|finding| finding.level);
     if json {
-        print_json(&found, ui);
+        print_json(&found, ui)?;
     } else {
         print(&found, ui);
     }
@@ -78,7 +78,7 @@ fn print(found: &[Finding], ui: &mut Ui) {
     }
 }
 
-fn print_json(found: &[Finding], ui: &mut Ui) {
+fn print_json(found: &[Finding], ui: &mut Ui) -> Result<()> {
     let list: Vec<_> = found
         .iter()
         .map(|finding| {
@@ -93,6 +93,5 @@ fn print_json(found: &[Finding], ui: &mut Ui) {
             })
         })
         .collect();
-    let text = serde_json::to_string_pretty(&serde_json::json!({ "findings": list }));
-    ui.line(&text.unwrap_or_default());
+    ui.json(&serde_json::json!({ "findings": list }))
 }

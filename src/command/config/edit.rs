@@ -5,6 +5,7 @@
 //! editor; every other one by the Domino user, with his rights. Root opens
 //! nothing that the Domino user could have prepared.
 
+use super::super::editing::{self, Editor, Subject};
 use super::super::identity::{self, Identity, Standing};
 use super::super::{Call, switch};
 use crate::domino::difference::{self, Change};
@@ -25,7 +26,6 @@ use crate::settings::shell_config::evaluate;
 use crate::settings::{Settings, lint_ini};
 use crate::ui::{Tint, Ui};
 use std::ffi::{OsStr, OsString};
-use std::io::IsTerminal;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,12 +37,6 @@ enum Syntax {
     Configuration,
     Unit,
     Unknown,
-}
-
-/// The editor with its arguments, and what it is run with.
-struct Editor {
-    words: Vec<OsString>,
-    environment: super::Environment,
 }
 
 /// `ini`.
@@ -237,74 +231,35 @@ fn editor_of(call: &Call, settings: Option<&Settings>) -> Vec<OsString> {
 
 /// Edits a file by way of a copy; true when it was replaced.
 fn edit(path: &Path, syntax: Syntax, editor: &Editor, ui: &mut Ui) -> Result<bool> {
-    let draft = Draft::begin(path)?;
-    loop {
-        if let Err(error) = run_editor(editor, &draft, ui) {
-            return match draft.text() {
-                Ok(text) if text == draft.before() => {
-                    draft.discard();
-                    Err(error)
-                }
-                _ => Err(draft.kept(&error.to_string())),
-            };
-        }
-        let text = match draft.text() {
-            Ok(text) => text,
-            Err(error) if draft.copy().exists() => return Err(draft.kept(&error.to_string())),
-            Err(error) => {
-                draft.discard();
-                return Err(error);
-            }
-        };
-        if text == draft.before() {
-            draft.discard();
-            ui.line(&format!("{}: nothing was changed", path.display()));
-            return Ok(false);
-        }
-        show_difference(&draft, &text, ui);
-        let found = check(syntax, &draft, &text)?;
+    editing::edit(path, editor, &mut File(syntax), ui)
+}
+
+/// A file of this kind.
+struct File(Syntax);
+
+impl Subject for File {
+    fn accept(&mut self, draft: &Draft, text: &[u8], ui: &mut Ui) -> Result<bool> {
+        show_difference(draft, text, ui);
+        let found = check(self.0, draft, text)?;
         for finding in &found {
             match finding.level {
                 Level::Error => ui.error(&finding.to_string()),
                 Level::Warning => ui.warn(&finding.to_string()),
             }
         }
-        if found.iter().all(|finding| finding.level != Level::Error) {
-            let how = draft.replace(&text)?;
-            let target = draft.target().display().to_string();
-            draft.discard();
-            ui.line(&match how {
-                Replaced::AtOnce => format!("Replaced {target}"),
-                Replaced::InPlace => format!(
-                    "Wrote {target} (in place: its directory, owner or group allow no new file)"
-                ),
-            });
-            return Ok(true);
-        }
-        if !again(ui) {
-            return Err(draft.kept(&format!("{} was not replaced", draft.target().display())));
-        }
+        Ok(found.iter().all(|finding| finding.level != Level::Error))
     }
-}
 
-fn run_editor(editor: &Editor, draft: &Draft, ui: &mut Ui) -> Result<()> {
-    let mut command = editor.words.iter();
-    let program = command.next().cloned().unwrap_or_else(|| "vi".into());
-    let mut launch = Launch::new(&program);
-    launch.args = command.cloned().collect();
-    launch.args.push(draft.copy().into());
-    launch.env = editor.environment.clone();
-    match switch::run_in_front(launch, ui)? {
-        Exit::Done => Ok(()),
-        exit => Err(Error::Refused {
-            message: format!(
-                "the editor {} ended with code {}; {} stays as it is",
-                shown(&program),
-                exit.code(),
-                draft.target().display()
+    fn store(&mut self, draft: &Draft, text: &[u8], ui: &mut Ui) -> Result<()> {
+        let how = draft.replace(text)?;
+        let target = draft.target().display().to_string();
+        ui.line(&match how {
+            Replaced::AtOnce => format!("Replaced {target}"),
+            Replaced::InPlace => format!(
+                "Wrote {target} (in place: its directory, owner or group allow no new file)"
             ),
-            exit: Exit::Failed,
-        }),
+        });
+        Ok(())
     }
 }
 
@@ -321,16 +276,6 @@ fn show_difference(draft: &Draft, text: &[u8], ui: &mut Ui) {
             }
         }
     }
-}
-
-fn again(ui: &mut Ui) -> bool {
-    if !std::io::stdin().is_terminal() {
-        return false;
-    }
-    ui.text("Edit it again? [Y/n] ");
-    let mut answer = String::new();
-    let read = std::io::stdin().read_line(&mut answer);
-    matches!(read, Ok(count) if count > 0) && !answer.trim().to_ascii_lowercase().starts_with('n')
 }
 
 fn check(syntax: Syntax, draft: &Draft, text: &[u8]) -> Result<Vec<Finding>> {

@@ -85,8 +85,7 @@ pub fn effective(partition: &Partition, json: bool, ui: &mut Ui) -> Result<Exit>
         ui.line(&format!("  {:<40} {value:<36} {source}", entry.name));
     }
     if json {
-        let text = serde_json::to_string_pretty(&list).unwrap_or_default();
-        ui.line(&text);
+        ui.json(&list)?;
     }
     Ok(Exit::Done)
 }

@@ -9,8 +9,8 @@ use crate::domino::{Partition, Reporter, lock};
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
 use crate::os::lock::Lock;
-use crate::ui::Ui;
-use std::io::IsTerminal;
+use crate::os::terminal::Echo;
+use crate::ui::{Ui, has_terminal};
 
 /// Runs the verb.
 pub fn run(call: &Call, arguments: CleanupArgs, ui: &mut Ui) -> Result<Exit> {
@@ -23,8 +23,8 @@ pub fn run(call: &Call, arguments: CleanupArgs, ui: &mut Ui) -> Result<Exit> {
     let finder = finder(&partition, ui)?;
     let plan = cleanup::plan(&partition, &finder, arguments.all_ipc)?;
     show(&plan, &partition, ui);
-    let asks = !arguments.yes && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    if asks && !plan.is_empty() && !confirmed(ui) {
+    let asks = !arguments.yes && has_terminal();
+    if asks && !plan.is_empty() && !confirmed(ui)? {
         ui.line("Nothing was removed");
         return Ok(Exit::Failed);
     }
@@ -77,10 +77,10 @@ fn show(plan: &Plan, partition: &Partition, ui: &mut Ui) {
     }
 }
 
-fn confirmed(ui: &mut Ui) -> bool {
-    ui.text("Remove all this? Type yes: ");
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).is_ok() && answer.trim().eq_ignore_ascii_case("yes")
+fn confirmed(ui: &mut Ui) -> Result<bool> {
+    let question = "Remove all this? Type yes: ";
+    let answer = ui.ask(Echo::On, question, "nothing was removed")?;
+    Ok(answer.is_some_and(|answer| answer.trim_ascii().eq_ignore_ascii_case(b"yes")))
 }
 
 /// The server's lock; where there is no place for it, nobody else has it.

@@ -5,11 +5,13 @@ use super::super::loading;
 use super::super::{Call, with_work};
 use crate::domino::tools::{ToolEnd, Work};
 use crate::domino::{Partition, lock, nsd};
-use crate::error::{Result, shown};
+use crate::error::{Result, shown, shown_whole};
 use crate::exit::Exit;
 use crate::os::files::is_executable;
 use crate::ui::Ui;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 /// What NSD is to collect.
@@ -48,7 +50,7 @@ pub fn collect(call: &Call, what: Collection, arguments: &[OsString], ui: &mut U
         Err(exit) => return Ok(exit),
     };
     with_work(&partition, ui, |work| {
-        let began = SystemTime::now();
+        let before = nsd::files(work, "nsd");
         let runs = what.runs();
         let mut exit = Exit::Done;
         for (at, option) in runs.iter().enumerate() {
@@ -63,7 +65,7 @@ pub fn collect(call: &Call, what: Collection, arguments: &[OsString], ui: &mut U
                 exit = ended;
             }
         }
-        name_files(work, "nsd", began);
+        name_files(work, "nsd", &before);
         Ok(exit)
     })
 }
@@ -91,10 +93,10 @@ pub fn memory_dump(call: &Call, arguments: &[OsString], ui: &mut Ui) -> Result<E
         Err(exit) => return Ok(exit),
     };
     with_work(&partition, ui, |work| {
-        let began = SystemTime::now();
+        let before = nsd::files(work, "mem");
         let ended = nsd::memory_dump(work, arguments)?;
         let exit = kept(work, "server -m", ended);
-        name_files(work, "mem", began);
+        name_files(work, "mem", &before);
         Ok(exit)
     })
 }
@@ -107,12 +109,12 @@ pub fn kill(call: &Call, arguments: &[OsString], ui: &mut Ui) -> Result<Exit> {
     };
     with_work(&partition, ui, |work| {
         let _lock = lock::acquire(work)?;
-        let began = SystemTime::now();
+        let before = nsd::files(work, "nsd");
         let name = shown(&work.partition.name());
         work.reporter
             .info(&format!("Killing Domino server {name} with nsd -kill"));
         let ended = nsd::kill_server(work, arguments);
-        name_files(work, "nsd", began);
+        name_files(work, "nsd", &before);
         let ended = ended?;
         let exit = kept(work, "nsd -kill", ended);
         if exit == Exit::Done {
@@ -148,14 +150,16 @@ fn kept(work: &mut Work, name: &str, ended: ToolEnd) -> Exit {
     Exit::Passed(ended.code())
 }
 
-fn name_files(work: &mut Work, front: &str, began: SystemTime) {
-    let files = nsd::written_since(work, front, began);
-    if files.is_empty() {
+/// Names what was written since `before` was looked up.
+fn name_files(work: &mut Work, front: &str, before: &BTreeSet<(SystemTime, PathBuf)>) {
+    let now = nsd::files(work, front);
+    let mut new = now.difference(before).peekable();
+    if new.peek().is_none() {
         let text = format!("No new file in {}", work.partition.support().display());
         work.reporter.info(&text);
     }
-    for file in files {
-        let name = shown(file.as_os_str());
+    for (_, file) in new {
+        let name = shown_whole(file.as_os_str());
         work.reporter.info(&format!("Written: {name}"));
     }
 }

@@ -5,9 +5,10 @@ use super::cleanup::finder;
 use crate::cli::diagnosis::ResourcesArgs;
 use crate::domino::Partition;
 use crate::domino::belongings::{Reason, Verdict};
+use crate::domino::figures::size;
 use crate::domino::processes::Role;
 use crate::domino::resources::{self, Held, Resources};
-use crate::error::{Error, Result, shown};
+use crate::error::{Result, shown};
 use crate::exit::Exit;
 use crate::os::ipc::{IpcObject, Kind};
 use crate::ui::Ui;
@@ -84,12 +85,7 @@ fn json(partition: &Partition, resources: &Resources, ui: &mut Ui) -> Result<()>
             .collect(),
         ports: resources.ports.clone(),
     };
-    let text = serde_json::to_string_pretty(&report).map_err(|cause| Error::System {
-        action: "write JSON",
-        cause: cause.into(),
-    })?;
-    ui.line(&text);
-    Ok(())
+    ui.json(&report)
 }
 
 fn process_report(held: &Held) -> ProcessReport {
@@ -291,34 +287,5 @@ fn lines(ui: &mut Ui, title: &str, lines: impl Iterator<Item = String>) {
     ui.line(&format!("{title}:"));
     for line in lines {
         ui.line(&format!("  {line}"));
-    }
-}
-
-/// Bytes as people read them.
-fn size(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    for unit in ["B", "KiB", "MiB", "GiB"] {
-        if value < 1024.0 {
-            return match unit {
-                "B" => format!("{bytes} B"),
-                unit => format!("{value:.1} {unit}"),
-            };
-        }
-        value /= 1024.0;
-    }
-    format!("{value:.1} TiB")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::size;
-
-    #[test]
-    fn sizes_as_people_read_them() {
-        assert_eq!(size(0), "0 B");
-        assert_eq!(size(1023), "1023 B");
-        assert_eq!(size(1536), "1.5 KiB");
-        assert_eq!(size(3 << 30), "3.0 GiB");
-        assert_eq!(size(5 << 40), "5.0 TiB");
     }
 }

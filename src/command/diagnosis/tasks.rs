@@ -11,8 +11,7 @@ use crate::os::keys::Keys;
 use crate::os::pidfd::ProcessHandle;
 use crate::os::signals::{Signal, Signals};
 use crate::os::wait::wait_any;
-use crate::ui::Ui;
-use std::io::IsTerminal;
+use crate::ui::{Ui, has_terminal};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -60,7 +59,7 @@ pub fn watch(call: &Call, arguments: MonArgs, ui: &mut Ui) -> Result<Exit> {
     let limit = arguments
         .timeout
         .map(|seconds| began + Duration::from_secs(seconds.into()));
-    let on_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let on_terminal = has_terminal();
     let signals = Signals::block().map_err(Error::system("hold back signals"))?;
     let stdin = std::io::stdin();
     let keys = on_terminal.then(|| Keys::of(stdin.as_fd()).ok()).flatten();

@@ -3,9 +3,10 @@
 use super::super::with_work;
 use crate::cli::logs::ClearlogArgs;
 use crate::domino::Partition;
+use crate::domino::figures::size;
 use crate::domino::hooks::HookEnd;
 use crate::domino::housekeeping::{self, Ages, Cleared};
-use crate::domino::sweep::{Mode, size};
+use crate::domino::sweep::Mode;
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::ui::Ui;

@@ -18,8 +18,9 @@ pub fn run(partition: &Partition, arguments: &CmdArgs, ui: &mut Ui) -> Result<Ex
         ));
     }
     partition.require_installed()?;
-    let limit = Duration::from_secs(arguments.timeout);
-    let whole = arguments.lines.is_none();
+    let limit = Duration::from_secs(arguments.timeout.into());
+    let last = arguments.lines.and_then(|lines| lines.0);
+    let whole = last.is_none();
     let sent = with_work(partition, ui, |work| {
         client::ask(work, &arguments.command, limit, &mut |line| {
             if whole {
@@ -27,9 +28,9 @@ pub fn run(partition: &Partition, arguments: &CmdArgs, ui: &mut Ui) -> Result<Ex
             }
         })
     })?;
-    if let Some(lines) = arguments.lines {
+    if let Some(lines) = last {
         let log = ServerLog::shown(partition);
-        ui.stream(&mut log.tail(lines)?)
+        ui.stream(&mut log.tail(lines as usize)?)
             .map_err(Error::file("read", log.path()))?;
     }
     tell(partition, &sent, arguments.timeout, ui);
@@ -40,7 +41,7 @@ pub fn run(partition: &Partition, arguments: &CmdArgs, ui: &mut Ui) -> Result<Ex
 }
 
 /// What the output alone does not say, on stderr.
-fn tell(partition: &Partition, sent: &Sent, seconds: u64, ui: &mut Ui) {
+fn tell(partition: &Partition, sent: &Sent, seconds: u32, ui: &mut Ui) {
     match sent.sender {
         Some(end) if !end.success() => ui.error(&format!(
             "{} -c {}; the command may not have been taken",

@@ -1,9 +1,10 @@
 //! `logstatus`: where the logs are, how large, and what becomes of them.
 
 use crate::domino::Partition;
+use crate::domino::figures::size;
 use crate::domino::server_log::ServerLog;
-use crate::domino::sweep::{Pattern, one_line, size};
-use crate::error::{Error, Result};
+use crate::domino::sweep::Pattern;
+use crate::error::{Error, Result, shown_whole};
 use crate::exit::Exit;
 use crate::os::clock::stamp_at;
 use crate::os::walk::Tree;
@@ -43,12 +44,12 @@ pub fn run(partition: &Partition, ui: &mut Ui) -> Result<Exit> {
         ("Custom directory", "DOMINO_CUSTOM_LOG_CLEAR_PATH"),
     ] {
         if let Some(directory) = settings.text(setting) {
-            row(ui, name, &one_line(directory));
+            row(ui, name, &shown_whole(directory));
         }
     }
     let script = settings.text("DOMINO_CUSTOM_LOG_CLEAR_SCRIPT");
     if let Some(script) = script {
-        row(ui, "Cleared by", &one_line(script));
+        row(ui, "Cleared by", &shown_whole(script));
     }
     row(ui, "Logs cleared", &days(settings.log_clear_days.value));
     row(
@@ -84,13 +85,17 @@ pub fn run(partition: &Partition, ui: &mut Ui) -> Result<Exit> {
         }
         row(ui, name, &text);
     }
-    row(ui, "Compact task", &one_line(&settings.compact_task.value));
+    row(
+        ui,
+        "Compact task",
+        &shown_whole(&settings.compact_task.value),
+    );
     for (name, setting) in [
         ("Compact options", "DOMINO_COMPACT_OPTIONS"),
         ("Log compact options", "DOMINO_LOG_COMPACT_OPTIONS"),
         ("Debug log", "DOMINO_DEBUG_FILE"),
     ] {
-        let text = settings.text(setting).map_or("none".into(), one_line);
+        let text = settings.text(setting).map_or("none".into(), shown_whole);
         row(ui, name, &text);
     }
     Ok(Exit::Done)
@@ -101,11 +106,11 @@ fn row(ui: &mut Ui, name: &str, text: &str) {
 }
 
 fn path(path: &Path) -> String {
-    one_line(path.as_os_str())
+    shown_whole(path.as_os_str())
 }
 
 fn joined(words: &[OsString]) -> String {
-    one_line(&words.join(OsStr::new(" ")))
+    shown_whole(&words.join(OsStr::new(" ")))
 }
 
 fn days(days: Option<u32>) -> String {
@@ -146,7 +151,8 @@ fn local(partition: &Partition, moment: SystemTime) -> Result<String> {
 fn archives(partition: &Partition) -> Result<String> {
     let directory = partition.settings.log_backup_dir();
     let pattern = Pattern::Archive {
-        server: partition.log().file_stem().unwrap_or_default().to_owned(),
+        log: partition.log(),
+        plain: false,
     };
     let (mut count, mut bytes) = (0u64, 0u64);
     let mut newest: Option<OsString> = None;
@@ -172,7 +178,7 @@ fn archives(partition: &Partition) -> Result<String> {
             "{}, {count} files of {}, the newest {}",
             path(&directory),
             size(bytes),
-            one_line(&newest)
+            shown_whole(&newest)
         ),
         None => format!("{}, none yet", path(&directory)),
     })

@@ -1,12 +1,10 @@
 //! The questions of `setup` and where answers come from when nobody is asked.
 
 use crate::error::{Error, Result};
-use crate::os::signals::{Signal, Signals};
-use crate::os::terminal::{self, Echo, Typed};
-use crate::ui::Ui;
+use crate::os::terminal::Echo;
+use crate::ui::{Ui, has_terminal};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::io::IsTerminal;
 use std::os::unix::ffi::OsStrExt;
 
 /// Values by the names of their variables.
@@ -49,10 +47,9 @@ pub fn given(arguments: &[OsString]) -> Result<Values> {
 impl<'a> Asker<'a> {
     /// Asks at the caller's terminal, if input and output are one.
     pub fn new(ui: &'a mut Ui, yes: bool) -> Asker<'a> {
-        let on_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
         Asker {
             ui,
-            on_terminal,
+            on_terminal: has_terminal(),
             yes,
         }
     }
@@ -68,22 +65,9 @@ impl<'a> Asker<'a> {
     }
 
     fn line(&mut self, echo: Echo, prompt: &str) -> Result<Vec<u8>> {
-        let signals = Signals::block().map_err(Error::system("hold back signals"))?;
-        let ui = &mut *self.ui;
-        let typed = terminal::read_line(std::io::stdin(), echo, &signals, || ui.text(prompt))
-            .map_err(Error::system("ask at this terminal"))?;
-        let signal = match typed {
-            Typed::Line(line) => return Ok(line),
-            Typed::End => return Err(Error::Setup("cancelled; nothing was written".into())),
-            Typed::Interrupted(signal) => signal,
-        };
-        if signal == Signal::SIGINT {
-            self.ui.text("\n");
-        }
-        Err(Error::Interrupted {
-            signal: crate::domino::tools::number(signal),
-            state: "nothing was written".into(),
-        })
+        self.ui
+            .ask(echo, prompt, "nothing was written")?
+            .ok_or_else(|| Error::Setup("cancelled; nothing was written".into()))
     }
 
     /// Whether something may be done. Without a terminal only `--yes` allows

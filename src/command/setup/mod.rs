@@ -3,10 +3,12 @@
 mod asking;
 mod sources;
 
+use super::editing::{self, Editor, Subject};
 use super::identity::Needs;
 use super::loading;
-use super::{Call, switch, with_work};
+use super::{Call, with_work};
 use crate::cli::setup::{SetupArgs, SetupVerb};
+use crate::domino::draft::Draft;
 use crate::domino::one_touch::menu::Place;
 use crate::domino::one_touch::prepare::{self, Storing, Template};
 use crate::domino::one_touch::remote::Address;
@@ -15,13 +17,10 @@ use crate::domino::{Partition, Reporter};
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
 use crate::os::files;
-use crate::os::spawn::Launch;
 use crate::ui::Ui;
 use asking::{Asker, Values};
 use sources::{Finder, Source};
 use std::ffi::OsStr;
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The start script's own menu.
@@ -205,7 +204,7 @@ impl<'a> Setup<'a> {
             let name = std::str::from_utf8(name).ok()?;
             values.get(name).cloned()
         });
-        self.check(source.form, &file, &text)?;
+        check(self.partition, source.form, &file, &text, self.asker.ui())?;
         with_work(self.partition, self.asker.ui(), |work| {
             prepare::store(
                 work,
@@ -286,25 +285,6 @@ impl<'a> Setup<'a> {
         Ok(values)
     }
 
-    fn check(&mut self, form: Form, file: &Path, text: &[u8]) -> Result<()> {
-        let checked = prepare::check(self.partition, form, file, text)?;
-        let ui = self.asker.ui();
-        for note in &checked.notes {
-            ui.line(note);
-        }
-        for doubt in &checked.doubts {
-            ui.warn(&format!("{}: {doubt}", file.display()));
-        }
-        let template = self.partition.settings.auto_config_template_json_file();
-        if form == Form::Environment && template.exists() {
-            self.asker.ui().warn(&format!(
-                "{} is there too, and a start prefers it; remove it",
-                template.display()
-            ));
-        }
-        Ok(())
-    }
-
     /// Lets the user edit a copy, which takes the file's place when it is right.
     fn edit(&mut self, form: Form) -> Result<Exit> {
         if !self.given.is_empty() {
@@ -313,94 +293,71 @@ impl<'a> Setup<'a> {
                 self.file(form).display()
             )));
         }
+        let partition = self.partition;
+        let mut prepared = Prepared { partition, form };
         let file = self.file(form);
-        let before = prepare::read(&file)?;
-        let copy = Copy::of(&file, &before)?;
-        loop {
-            edit(self.partition, &copy.path, self.asker.ui())?;
-            let after = prepare::read(&copy.path)?;
-            let fault = match self.check(form, &file, &after) {
-                Ok(()) if after == before => {
-                    self.asker
-                        .ui()
-                        .line(&format!("{} is unchanged", file.display()));
-                    return Ok(Exit::Done);
-                }
-                Ok(()) => {
-                    let storing = Storing {
-                        file: &file,
-                        text: &after,
-                        remove: Vec::new(),
-                        replace: true,
-                    };
-                    with_work(self.partition, self.asker.ui(), |work| {
-                        prepare::store(work, &storing)
-                    })?;
-                    self.asker.ui().line(&format!("Wrote {}", file.display()));
-                    return Ok(Exit::Done);
-                }
-                Err(fault) => fault,
-            };
-            if !self.asker.on_terminal() || self.asker.yes {
-                return Err(fault);
-            }
-            self.asker.ui().error(&fault.to_string());
-            if !self.asker.confirm("Edit it again?", false)? {
-                return Err(Error::Setup(format!(
-                    "{} was left as it was",
-                    file.display()
-                )));
-            }
+        let ui = self.asker.ui();
+        editing::edit(&file, &editor(partition), &mut prepared, ui)?;
+        Ok(Exit::Done)
+    }
+}
+
+/// A prepared setup file that is edited. It holds passwords: no difference is
+/// shown.
+struct Prepared<'a> {
+    partition: &'a Partition,
+    form: Form,
+}
+
+impl Subject for Prepared<'_> {
+    fn accept(&mut self, draft: &Draft, text: &[u8], ui: &mut Ui) -> Result<bool> {
+        let checked = check(self.partition, self.form, draft.target(), text, ui);
+        if let Err(fault) = &checked {
+            ui.error(&fault.to_string());
         }
+        Ok(checked.is_ok())
+    }
+
+    fn store(&mut self, draft: &Draft, text: &[u8], ui: &mut Ui) -> Result<()> {
+        let storing = Storing {
+            file: draft.target(),
+            text,
+            remove: Vec::new(),
+            replace: true,
+        };
+        with_work(self.partition, ui, |work| {
+            draft.require_unchanged()?;
+            prepare::store(work, &storing)
+        })?;
+        ui.line(&format!("Wrote {}", draft.target().display()));
+        Ok(())
     }
 }
 
-/// A file's copy beside it, for its owner alone, removed when dropped.
-struct Copy {
-    path: PathBuf,
-}
-
-impl Copy {
-    fn of(file: &Path, text: &[u8]) -> Result<Copy> {
-        use std::io::Write;
-        let extension = file.extension().unwrap_or_default().to_string_lossy();
-        let name = format!("rc_domino_edit_{}.{extension}", std::process::id());
-        let path = file.with_file_name(name);
-        let mut opened = std::fs::File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(Error::file("create", &path))?;
-        let copy = Copy { path };
-        opened
-            .write_all(text)
-            .map_err(Error::file("write", &copy.path))?;
-        Ok(copy)
+/// Checks a setup file that is or will be `file`; says what may be wrong.
+fn check(partition: &Partition, form: Form, file: &Path, text: &[u8], ui: &mut Ui) -> Result<()> {
+    let checked = prepare::check(partition, form, file, text)?;
+    for note in &checked.notes {
+        ui.line(note);
     }
-}
-
-impl Drop for Copy {
-    fn drop(&mut self) {
-        // An editor may have taken it away.
-        let _ = std::fs::remove_file(&self.path);
+    for doubt in &checked.doubts {
+        ui.warn(&format!("{}: {doubt}", file.display()));
     }
+    let template = partition.settings.auto_config_template_json_file();
+    if form == Form::Environment && template.exists() {
+        ui.warn(&format!(
+            "{} is there too, and a start prefers it; remove it",
+            template.display()
+        ));
+    }
+    Ok(())
 }
 
-/// Runs the site's editor on a file.
-fn edit(partition: &Partition, file: &Path, ui: &mut Ui) -> Result<()> {
-    let mut words = partition.settings.edit_command().into_iter();
-    let mut launch = Launch::new(words.next().unwrap_or_else(|| "vi".into()));
-    launch.args = words.collect();
-    launch.args.push(file.into());
-    launch.env = partition.inherited.clone();
-    let program = shown(&launch.program);
-    match switch::run_in_front(launch, ui)? {
-        Exit::Done => Ok(()),
-        end => Err(Error::Setup(format!(
-            "the editor {program} ended with code {}; nothing was changed",
-            end.code()
-        ))),
+/// The site's editor.
+fn editor(partition: &Partition) -> Editor {
+    Editor {
+        words: partition.settings.edit_command(),
+        environment: partition.inherited.clone(),
     }
 }
 
@@ -418,17 +375,11 @@ fn log(partition: &Partition, edit_it: bool, ui: &mut Ui) -> Result<Exit> {
         Err(cause) => return Err(Error::file("read", file)(cause)),
     };
     if edit_it {
-        edit(partition, &file, ui)?;
+        editor(partition).run(&file, ui)?;
         return Ok(Exit::Done);
     }
-    let mut block = vec![0; 64 * 1024];
-    loop {
-        match log.read(&mut block) {
-            Ok(0) => return Ok(Exit::Done),
-            Ok(count) => ui.bytes(&block[..count]),
-            Err(cause) => return Err(Error::file("read", file)(cause)),
-        }
-    }
+    ui.stream(&mut log).map_err(Error::file("read", file))?;
+    Ok(Exit::Done)
 }
 
 #[cfg(test)]

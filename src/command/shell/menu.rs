@@ -8,17 +8,17 @@
 use super::super::{Call, identity, switch};
 use super::peek;
 use crate::cli::{self, Persona};
+use crate::domino::tools::number;
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
 use crate::os::bounded::{Output, run_bounded};
 use crate::os::keys::Keys;
-use crate::os::signals::{Signal, Signals};
+use crate::os::signals::Signals;
 use crate::os::spawn::{Launch, open_null, own_stream};
 use crate::os::terminal;
 use crate::os::wait::wait_any;
 use crate::ui::Ui;
 use std::ffi::OsString;
-use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -88,11 +88,6 @@ const ENTRIES: [Option<Entry>; 19] = [
     entry('k', &["cleanup"], "Clean up after a crash", true),
     entry('h', &["help"], "Help", false),
 ];
-
-/// Whether there is somebody to show a menu to.
-pub fn has_terminal() -> bool {
-    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
-}
 
 /// What somebody typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,7 +239,7 @@ impl Menu<'_> {
         loop {
             let wake = wait(deadline)?;
             if let Some(signal) = wake.signal.or_else(|| self.signals.pending()) {
-                return Ok(Typed::Signal(signal_number(signal)));
+                return Ok(Typed::Signal(number(signal)));
             }
             if wake.timed_out {
                 return Ok(Typed::Nothing);
@@ -335,10 +330,6 @@ impl Menu<'_> {
             ),
         })
     }
-}
-
-fn signal_number(signal: Signal) -> u8 {
-    u8::try_from(signal as i32).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use super::{LARGEST, MOST_FILES, Wanted, system};
 use crate::domino::Partition;
-use crate::domino::about::size;
+use crate::domino::figures::size;
+use crate::domino::sweep::Pattern;
 use crate::domino::tools::Work;
 use crate::error::{Result, shown};
 use crate::os::files::{open_regular, open_regular_itself};
@@ -138,7 +139,7 @@ impl Plan {
         });
     }
 
-    fn file(&mut self, name: Vec<u8>, source: Source) {
+    fn file(&mut self, mut name: Vec<u8>, source: Source) {
         let (Source::Named(path)
         | Source::Sourced(path)
         | Source::Found(path)
@@ -172,6 +173,11 @@ impl Plan {
             let path = path.clone();
             self.leave_out(&path, problem);
             return;
+        }
+        // A log beside its packed form, files of one name from two places: the
+        // last would replace the others where the archive is unpacked.
+        while self.items.iter().any(|item| item.name == name) {
+            name.push(b'_');
         }
         self.bytes += taken;
         self.items.push(Item {
@@ -318,18 +324,16 @@ fn newest_nsd_first(mut found: Vec<Found>, wanted: &Wanted) -> Vec<Found> {
 
 /// The console logs that were set aside: `SERVER_….log`, packed or not.
 fn archived_logs(partition: &Partition, plan: &mut Plan, wanted: &Wanted) -> Vec<Found> {
-    let log = partition.log();
-    let mut front = log.file_stem().unwrap_or_default().as_bytes().to_vec();
-    front.push(b'_');
+    let ours = Pattern::Archive {
+        log: partition.log(),
+        plain: true,
+    };
     let directory = partition.settings.log_backup_dir();
     let mut found: Vec<Found> = list(&directory)
         .into_iter()
         .flatten()
         .filter_map(|entry| {
-            let name = entry.file_name();
-            let name = name.as_bytes();
-            let ours =
-                name.starts_with(&front) && (name.ends_with(b".log") || name.ends_with(b".log.gz"));
+            let ours = ours.matches(&entry.file_name());
             let metadata = ours.then(|| entry.metadata().ok()).flatten()?;
             let modified = metadata.modified().ok()?;
             (metadata.is_file() && modified >= wanted.oldest()).then(|| Found {

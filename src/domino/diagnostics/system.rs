@@ -4,7 +4,7 @@ use crate::domino::masking::{MASK, Masker, is_secret, mask, mask_arguments};
 use crate::domino::processes::{self, DominoProcess};
 use crate::domino::state::State;
 use crate::domino::tools::Work;
-use crate::domino::{Partition, about, environment};
+use crate::domino::{Partition, about, environment, figures};
 use crate::error::{Error, Result};
 use crate::os::bounded::{Ended, Output, Piece, run_bounded};
 use crate::os::clock::age;
@@ -110,9 +110,9 @@ fn process_line(process: &Process, ours: bool) -> String {
         process.parent.map_or(0, |parent| parent.as_raw()),
         process.state,
         process.threads,
-        about::size(process.rss_bytes),
+        figures::size(process.rss_bytes),
         process.cpu.as_secs(),
-        about::span(age(process.start_ticks)),
+        figures::span(age(process.start_ticks)),
     )
 }
 

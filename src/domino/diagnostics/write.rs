@@ -4,7 +4,7 @@
 use super::plan::{Item, Plan, Source};
 use super::{LARGEST, Wanted};
 use crate::domino::Partition;
-use crate::domino::about::size;
+use crate::domino::figures::size;
 use crate::domino::masking::Masker;
 use crate::domino::tarball::Tarball;
 use crate::domino::tools::Work;
