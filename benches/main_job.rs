@@ -53,7 +53,7 @@ fn measure(table: &mut Table) -> io::Result<()> {
 }
 
 fn status(host: &Host, table: &mut Table) -> io::Result<()> {
-    let runs = host.contest(ROUNDS, "/bin/true", &[])?;
+    let runs = host.contest(ROUNDS, &["/bin/true"])?;
     let (shown, others) = runs.texts(WALL, "ms");
     let times = runs.ours[WALL] / runs.other[WALL];
     let shown = format!("{shown}, {times:.2} x");
@@ -75,20 +75,19 @@ fn status(host: &Host, table: &mut Table) -> io::Result<()> {
 /// Processes and programs that `status` starts, where strace can tell.
 fn processes(host: &Host, table: &mut Table) {
     let trace = host.0.data.join("trace").display().to_string();
-    let count = |command: &Command| {
-        let program = command.get_program().to_string_lossy();
-        let calls = "trace=execve,execveat,fork,vfork,clone,clone3";
-        let options = ["-f", "-qq", "-e", calls, "-e", "signal=none", "-o", &trace];
-        let words = [&options[..], &[&program, "status"]].concat();
-        run(&mut host.command("strace", &words)).ok()?;
+    let calls = "trace=execve,execveat,fork,vfork,clone,clone3";
+    let strace = ["strace", "-f", "-qq", "-e", calls, "-e", "signal=none"];
+    let strace = [&strace[..], &["-o", &trace]].concat();
+    let count = |mut command: Command| {
+        run(&mut command).ok()?;
         let text = fs::read_to_string(&trace).ok()?;
         let done = |line: &&str| !line.contains(" resumed>") && !line.contains(" = -1 ");
         // The first exec is strace's own.
         Some(text.lines().filter(done).count() as f64 - 1.0)
     };
-    let commands = host.verb("status");
-    let ours = count(&commands[0]);
-    let others = of_original("", commands.get(1).and_then(count));
+    let mut counts = host.verb_by(&strace, "status").into_iter().map(count);
+    let ours = counts.next().flatten();
+    let others = of_original("", counts.next().flatten());
     let shown = ours.map_or("no strace, or refused".into(), |ours| ours.to_string());
     let cells = ["status, forks and execs", &shown, &others, "0"];
     table.row(cells, ours.map(|ours| ours == 0.0));
@@ -102,7 +101,7 @@ fn strangers(host: &Host, table: &mut Table) -> io::Result<()> {
     }
     let _crowd = Crowd::gather(STRANGERS)?;
     let user = host.0.ids.0.to_string();
-    let runs = host.contest(STOPS, "pgrep", &["-u", &user])?;
+    let runs = host.contest(STOPS, &["pgrep", "-u", &user])?;
     let (shown, others) = runs.texts(WALL, "ms");
     let kept = runs.ours[WALL] < runs.other[WALL];
     table.row([&what, &shown, &others, "faster than pgrep"], Some(kept));

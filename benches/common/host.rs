@@ -30,17 +30,13 @@ impl Host {
     }
 
     /// A command of the Domino user's, without output.
-    pub fn command(&self, program: impl Into<PathBuf>, arguments: &[&str]) -> Command {
-        self.silent(program.into(), arguments, false)
-    }
-
-    fn silent(&self, program: PathBuf, arguments: &[&str], own_etc: bool) -> Command {
+    fn command(&self, words: &[&str], own_etc: bool) -> Command {
         let mut entry = self.0.entry();
         // Only the original needs it, and it takes time.
         entry.binds.retain(|_| own_etc);
-        let command = command::Command::new(&self.0, program).args(arguments);
+        let command = command::Command::new(&self.0, words[0].into());
         let command = command.env("RC_DOMINO_ROOT", &self.0.root);
-        let mut command = command.entering(entry).prepared();
+        let mut command = command.args(&words[1..]).entering(entry).prepared();
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(Stdio::null());
         command
@@ -48,19 +44,28 @@ impl Host {
 
     /// A verb of ours, and of the original's where RC_DOMINO_ORIGINAL names it.
     pub fn verb(&self, verb: &str) -> Vec<Command> {
-        let mut commands = vec![self.command(Host::product(), &[verb])];
-        let original = std::env::var_os("RC_DOMINO_ORIGINAL").filter(|path| !path.is_empty());
-        commands.extend(original.map(|path| self.silent(path.into(), &[verb], true)));
-        commands
+        self.verb_by(&[], verb)
+    }
+
+    /// The same, run by another program.
+    pub fn verb_by(&self, by: &[&str], verb: &str) -> Vec<Command> {
+        let ours = Host::product().display().to_string();
+        let original = std::env::var("RC_DOMINO_ORIGINAL").unwrap_or_default();
+        let mut programs = vec![(ours, false), (original, true)];
+        programs.retain(|(program, _)| !program.is_empty());
+        let command = |(program, own_etc): &(String, bool)| {
+            self.command(&[by, &[program, verb]].concat(), *own_etc)
+        };
+        programs.iter().map(command).collect()
     }
 
     /// Compares `status` with another command in so many runs.
-    pub fn contest(&self, rounds: usize, other: &str, words: &[&str]) -> io::Result<Contest> {
+    pub fn contest(&self, rounds: usize, other: &[&str]) -> io::Result<Contest> {
         let mut commands = self.verb("status");
-        commands.insert(1, self.command(other, words));
+        commands.insert(1, self.command(other, false));
         let medians = alternate(rounds, &mut commands)?;
         Ok(Contest {
-            name: other.to_owned(),
+            name: other[0].to_owned(),
             ours: medians[0],
             other: medians[1],
             original: medians.get(2).copied(),
