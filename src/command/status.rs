@@ -109,12 +109,25 @@ fn answer(call: &Call, arguments: StatusArgs, ui: &mut Ui) -> Result<Exit> {
             hooks::run(work, Hook::PreStatus, None)
         })?;
     }
+    let display = arguments.display.is_some();
+    if arguments.form().is_none() && processes::server_runs(&partition)? {
+        plain(&partition, true, display, ui);
+        return Ok(Exit::Done);
+    }
     let state = State::of(processes::find(&partition)?);
     match arguments.form() {
         Some(Format::Json) => ui.json(&Report::of(&partition, &state))?,
         Some(Format::Nagios) => return Ok(nagios(&partition, &state, ui)),
         Some(Format::Prometheus) => prometheus(&partition, &state, ui),
-        None => plain(&partition, &state, arguments.display.is_some(), ui),
+        None => {
+            plain(&partition, state.is_running(), display, ui);
+            if !display && let State::Remnants { processes } = &state {
+                ui.line(&format!(
+                    "Processes of an earlier server are left: {}",
+                    processes::list(processes)
+                ));
+            }
+        }
     }
     Ok(if state.is_running() {
         Exit::Done
@@ -124,9 +137,9 @@ fn answer(call: &Call, arguments: StatusArgs, ui: &mut Ui) -> Result<Exit> {
 }
 
 /// The lines that other programs read, byte for byte (contract §5).
-fn plain(partition: &Partition, state: &State, display: bool, ui: &mut Ui) {
+fn plain(partition: &Partition, running: bool, display: bool, ui: &mut Ui) {
     let name = partition.name();
-    let (text, tint): (&[u8], Tint) = match (display, state.is_running()) {
+    let (text, tint): (&[u8], Tint) = match (display, running) {
         (true, true) => (b"[ ON  ] - ", Tint::Green),
         (true, false) => (b"[ OFF ] - ", Tint::Red),
         (false, true) => (b"Domino Server is running (", Tint::Green),
@@ -139,12 +152,6 @@ fn plain(partition: &Partition, state: &State, display: bool, ui: &mut Ui) {
     match String::from_utf8(line) {
         Ok(line) => ui.tinted_line(tint, &line),
         Err(raw) => ui.bytes(&[raw.as_bytes(), b"\n"].concat()),
-    }
-    if !display && matches!(state, State::Remnants { .. }) {
-        ui.line(&format!(
-            "Processes of an earlier server are left: {}",
-            processes::list(state.processes())
-        ));
     }
 }
 

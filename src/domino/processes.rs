@@ -137,6 +137,11 @@ impl Programs {
         path.starts_with(&self.notes) || path.starts_with(&self.notes_as_named)
     }
 
+    /// Whether it takes the command line to tell that this is not Domino's.
+    fn may_be_domino(&self, exe: Option<&Path>) -> bool {
+        exe.is_none_or(|exe| self.is_domino(exe) || is_shell(exe))
+    }
+
     /// The name of the Domino program that a process runs, if it runs one.
     fn program_of(&self, exe: Option<&Path>, cmdline: &[OsString]) -> Option<OsString> {
         match exe {
@@ -234,14 +239,27 @@ pub fn find(partition: &Partition) -> Result<Vec<DominoProcess>> {
     find_among(&Programs::of(partition), partition.user.uid)
 }
 
+/// Whether the server itself runs. Reads no more than that takes, and nothing
+/// of what started after it: programs ask this often.
+pub fn server_runs(partition: &Partition) -> Result<bool> {
+    let programs = Programs::of(partition);
+    let own = process::self_pid();
+    process::any(partition.user.uid, |sighting| {
+        if sighting.pid == own || !programs.may_be_domino(sighting.exe) {
+            return false;
+        }
+        let cmdline = sighting.arguments();
+        let name = programs.program_of(sighting.exe, &cmdline);
+        name.is_some_and(|name| role_of(&name, &cmdline) == Role::Server)
+    })
+    .map_err(Error::Processes)
+}
+
 /// As [`find`], with the installation's places already resolved.
 pub fn find_among(programs: &Programs, uid: u32) -> Result<Vec<DominoProcess>> {
     let own = process::self_pid();
-    let seen = process::scan(uid, |sighting| match sighting.exe {
-        Some(exe) => programs.is_domino(exe) || is_shell(exe),
-        None => true,
-    })
-    .map_err(Error::Processes)?;
+    let seen = process::scan(uid, |sighting| programs.may_be_domino(sighting.exe))
+        .map_err(Error::Processes)?;
     let mut found: Vec<DominoProcess> = seen
         .into_iter()
         .filter(|process| !process.is_zombie() && process.pid != own)

@@ -76,12 +76,13 @@ pub fn stop(work: &mut Work, _lock: &Lock, keep_controller: bool) -> Result<Stop
     } else {
         was_down(work)
     };
-    stop_idle(work, &programs, keep_controller)?;
-    let left = processes::find_among(&programs, uid)?;
-    let left: Vec<_> = left
-        .into_iter()
-        .filter(|found| !(keep_controller && found.role == Role::Controller))
-        .collect();
+    // One look tells both what has to be ended still and whether all is gone.
+    let mut left = processes::find_among(&programs, uid)?;
+    if !left.is_empty() {
+        stop_idle(work, &programs, keep_controller)?;
+        left = processes::find_among(&programs, uid)?;
+    }
+    left.retain(|found| !(keep_controller && found.role == Role::Controller));
     if !left.is_empty() {
         return Err(still_running(&left));
     }

@@ -10,6 +10,7 @@ use rustix::fs::{AtFlags, OFlags, RawDir};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
+use std::ops::ControlFlow;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -133,11 +134,42 @@ impl fmt::Debug for Sighting<'_> {
 /// that ends midway is left out. A /proc that is missing, or that belongs to
 /// another pid namespace, is an error: nothing could be told from it.
 pub fn scan(uid: u32, mut wanted: impl FnMut(&Sighting<'_>) -> bool) -> io::Result<Vec<Process>> {
+    let mut found = Vec::new();
+    let mut buffer = Vec::new();
+    walk(uid, |sighting| {
+        if wanted(sighting) {
+            let exe = sighting.exe.map(Path::to_path_buf);
+            let read = complete(sighting.entry, exe, sighting.exe_deleted, &mut buffer)?;
+            found.extend(read);
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(found)
+}
+
+/// Whether `wanted` accepts a process of user `uid` in our own namespaces (see
+/// [`scan`]). Goes by pid, lowest first, and no further than to the first that
+/// is accepted; reads nothing of it that `wanted` does not ask for.
+pub fn any(uid: u32, mut wanted: impl FnMut(&Sighting<'_>) -> bool) -> io::Result<bool> {
+    let mut accepted = false;
+    walk(uid, |sighting| {
+        accepted = wanted(sighting);
+        Ok(match accepted {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        })
+    })?;
+    Ok(accepted)
+}
+
+/// Comes past every process of user `uid` in our own namespaces.
+fn walk(
+    uid: u32,
+    mut visit: impl FnMut(&Sighting<'_>) -> io::Result<ControlFlow<()>>,
+) -> io::Result<()> {
     let proc = procfs::open()?;
     let namespaces = Namespaces::of_self(&proc);
-    let mut found = Vec::new();
     let mut link = Vec::new();
-    let mut buffer = Vec::new();
     let mut names = Vec::with_capacity(PROC_BUFFER);
     let mut directory = RawDir::new(&proc, names.spare_capacity_mut());
     while let Some(next) = directory.next() {
@@ -171,23 +203,18 @@ pub fn scan(uid: u32, mut wanted: impl FnMut(&Sighting<'_>) -> bool) -> io::Resu
             continue;
         }
         let exe_deleted = entry.exe(&mut link)?;
-        let exe = exe_deleted.map(|_| Path::new(OsStr::from_bytes(&link)));
         let sighting = Sighting {
             pid,
             uid,
-            exe,
+            exe: exe_deleted.map(|_| Path::new(OsStr::from_bytes(&link))),
             exe_deleted: exe_deleted == Some(true),
             entry: &entry,
         };
-        if !wanted(&sighting) {
-            continue;
-        }
-        let exe = exe.map(Path::to_path_buf);
-        if let Some(process) = complete(&entry, exe, exe_deleted == Some(true), &mut buffer)? {
-            found.push(process);
+        if visit(&sighting)?.is_break() {
+            break;
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// One process, whatever its user and namespaces; none if there is none.

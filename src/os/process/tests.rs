@@ -32,6 +32,24 @@ fn a_scan_finds_this_process_as_it_is() {
     assert!(scan(u32::MAX - 7, |_| true).unwrap().is_empty());
 }
 
+#[test]
+fn looking_for_any_goes_by_pid_and_ends_at_the_first() {
+    let mut seen = Vec::new();
+    let all = any(own_uid(), |sighting| {
+        seen.push(sighting.pid);
+        false
+    });
+    assert!(!all.unwrap());
+    assert!(seen.is_sorted() && seen.contains(&self_pid()));
+    let mut last = None;
+    let found = any(own_uid(), |sighting| {
+        last = Some(sighting.pid);
+        sighting.pid == self_pid()
+    });
+    assert!(found.unwrap());
+    assert_eq!(last, Some(self_pid()));
+}
+
 /// The shell is copied so that the file's name becomes the process's name.
 fn copied_shell(dir: &Path, name: &[u8]) -> PathBuf {
     let shell = dir.join(OsStr::from_bytes(name));
