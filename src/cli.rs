@@ -66,6 +66,17 @@ pub enum Color {
     after_help = "'rc_domino help VERB' explains a verb; the manual is rc_domino(8)."
 )]
 pub struct Cli {
+    /// What stands in front of the verb
+    #[command(flatten)]
+    pub options: Options,
+    /// What to do
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+/// What stands in front of the verb.
+#[derive(Debug, Default, Args)]
+pub struct Options {
     /// The Domino user whose server is meant [default: DOMINO_USER, else notes]
     #[arg(long, value_name = "USER")]
     pub user: Option<OsString>,
@@ -81,9 +92,6 @@ pub struct Cli {
     /// Print the version number alone
     #[arg(long, exclusive = true)]
     pub version: bool,
-    /// What to do
-    #[command(subcommand)]
-    pub verb: Option<Verb>,
 }
 
 /// What to do.
@@ -288,6 +296,11 @@ pub fn parse(mut arguments: Vec<OsString>) -> Parsed {
         arguments[1] = "help".into();
     }
     let front = Front::of(&arguments);
+    if front.verb.as_deref() == Some(OsStr::new("status"))
+        && let Some(cli) = parse_status(&arguments)
+    {
+        return Parsed::Do(Box::new(cli));
+    }
     let parsed = grouped::command()
         .try_get_matches_from(arguments)
         .and_then(|matches| Cli::from_arg_matches(&matches));
@@ -297,11 +310,10 @@ pub fn parse(mut arguments: Vec<OsString>) -> Parsed {
         // site's own commands.
         Err(error) if error.kind() == ErrorKind::DisplayHelp && front.verb.is_none() => {
             Parsed::Do(Box::new(Cli {
-                user: front.user,
-                direct: false,
-                in_login: false,
-                color: Color::Auto,
-                version: false,
+                options: Options {
+                    user: front.user,
+                    ..Options::default()
+                },
                 verb: Some(Verb::Shell(shell::ShellVerb::Help { verb: None })),
             }))
         }
@@ -314,6 +326,20 @@ pub fn parse(mut arguments: Vec<OsString>) -> Parsed {
             }
         }
     }
+}
+
+/// Parses a `status` without the definitions of all other verbs, which cost
+/// more than its answer; programs ask for it often. None where it does not
+/// parse, or asks for help: the whole definition tells what to say then.
+fn parse_status(arguments: &[OsString]) -> Option<Cli> {
+    let status = StatusArgs::augment_args(clap::Command::new("status"));
+    let command = Options::augment_args(clap::Command::new("rc_domino")).subcommand(status);
+    let matches = command.try_get_matches_from(arguments).ok()?;
+    let status = StatusArgs::from_arg_matches(matches.subcommand()?.1).ok()?;
+    Some(Cli {
+        options: Options::from_arg_matches(&matches).ok()?,
+        verb: Some(Verb::Status(status)),
+    })
 }
 
 /// What stands in front of the verb, as far as help needs it.
@@ -417,6 +443,31 @@ mod tests {
         );
         assert_eq!(nearest_verb(OsStr::new("strat")).as_deref(), Some("start"));
         assert_eq!(nearest_verb(OsStr::new("frobnicate")), None);
+    }
+
+    #[test]
+    fn the_short_way_to_status_leads_where_the_long_one_does() {
+        for line in [
+            "x status",
+            "x status display",
+            "x status --json",
+            "x --user mail --direct status --format=nagios",
+            "x status --format prometheus --color never",
+            "x --color always status --format json display",
+        ] {
+            let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let whole = Cli::try_parse_from(&arguments).ok();
+            let short = parse_status(&arguments);
+            assert_eq!(format!("{short:?}"), format!("{whole:?}"), "{line}");
+        }
+        for line in [
+            "x status --help",
+            "x status now",
+            "x status --json --format json",
+        ] {
+            let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            assert!(parse_status(&arguments).is_none(), "{line}");
+        }
     }
 
     #[test]

@@ -41,17 +41,17 @@ pub fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> 
             return Exit::Usage;
         }
     };
-    let mut ui = Ui::new(cli.color, no_color);
-    if cli.version {
+    let mut ui = Ui::new(cli.options.color, no_color);
+    if cli.options.version {
         ui.line(env!("CARGO_PKG_VERSION"));
         return Exit::Done;
     }
     let verb = cli.verb;
     let call = Call {
         root: command::root_for(&environment),
-        direct: cli.direct || cli.in_login || persona == Persona::Script,
+        direct: cli.options.direct || cli.options.in_login || persona == Persona::Script,
         persona,
-        user: cli.user,
+        user: cli.options.user,
         arguments,
         environment,
     };
@@ -70,7 +70,7 @@ pub fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> 
             error.exit()
         }
     };
-    if cli.in_login {
+    if cli.options.in_login {
         exit.from_login()
     } else {
         exit
