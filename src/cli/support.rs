@@ -21,7 +21,7 @@ Examples:
   rc_domino about+ --network   and what https://ipinfo.io says of its address"
     )]
     AboutPlus {
-        /// Ask https://ipinfo.io for the public address, by the host's curl
+        /// Ask ipinfo.io for the public address, by the host's curl
         #[arg(long)]
         network: bool,
     },

@@ -178,7 +178,7 @@ pub fn unit(call: &Call, identity: &Identity) -> Result<Option<service::systemd:
     Ok(Some(unit))
 }
 
-/// As [`unit`], for verbs that act: a caller who is neither root nor the
+/// As [`unit()`], for verbs that act: a caller who is neither root nor the
 /// Domino user acts as root, through sudo, or not at all.
 pub fn own_unit(call: &Call, identity: &Identity) -> Result<Option<service::systemd::Unit>> {
     if identity.standing == Standing::Other {
