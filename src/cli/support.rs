@@ -1,6 +1,5 @@
 //! Verbs for those who look for a fault, or ask somebody else to.
 
-use super::logs::{Days, days};
 use clap::{Args, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -22,7 +21,7 @@ Examples:
   rc_domino about+ --network   and what https://ipinfo.io says of its address"
     )]
     AboutPlus {
-        /// Ask ipinfo.io (https) for the public address, by the host's curl
+        /// Ask ipinfo.io for the public address, by the host's curl
         #[arg(long)]
         network: bool,
     },
@@ -53,8 +52,7 @@ Examples:
     #[command(after_help = "\
 DOMINO_DIAG_MAIL_COMMAND names the mail program: {file}, {to}, {from} and
 {subject} in it are replaced; without {file} the archive comes last. Where it
-is not set, nshmailx is used if it is installed. Without either the archive is
-written all the same, and the exit code is 6.
+is not set, nshmailx is used if it is installed.
 
 Examples:
   rc_domino senddiag
@@ -87,8 +85,8 @@ pub struct Collect {
     #[arg(long)]
     pub list: bool,
     /// How old files may be [default: DOMINO_DIAG_DAYS]
-    #[arg(long, value_name = "DAYS", value_parser = days)]
-    pub days: Option<Days>,
+    #[arg(long, value_name = "DAYS")]
+    pub days: Option<u32>,
     /// The archive, which must not be there yet
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
