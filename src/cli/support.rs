@@ -1,5 +1,6 @@
 //! Verbs for those who look for a fault, or ask somebody else to.
 
+use super::logs::{Days, days};
 use clap::{Args, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -52,7 +53,8 @@ Examples:
     #[command(after_help = "\
 DOMINO_DIAG_MAIL_COMMAND names the mail program: {file}, {to}, {from} and
 {subject} in it are replaced; without {file} the archive comes last. Where it
-is not set, nshmailx is used if it is installed.
+is not set, nshmailx is used if it is installed. Without either the archive is
+written all the same, and the exit code is 6.
 
 Examples:
   rc_domino senddiag
@@ -85,8 +87,8 @@ pub struct Collect {
     #[arg(long)]
     pub list: bool,
     /// How old files may be [default: DOMINO_DIAG_DAYS]
-    #[arg(long, value_name = "DAYS")]
-    pub days: Option<u32>,
+    #[arg(long, value_name = "DAYS", value_parser = days)]
+    pub days: Option<Days>,
     /// The archive, which must not be there yet
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
