@@ -1,0 +1,150 @@
+//! The main job's limits, measured: `status` and `stop` beside /bin/true,
+//! `pgrep` and, where RC_DOMINO_ORIGINAL names it, the original's
+//! rc_domino_script. One run, in turns; ends with 1 where a limit is missed.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
+
+mod common;
+#[path = "../tests/standin/mod.rs"]
+mod standin;
+#[allow(dead_code, unused_imports, unused_macros)]
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use common::host::{Crowd, Host};
+use common::measure::{CPU, PEAK, WALL, lag, median, run};
+use common::{Table, of_original};
+use std::process::{Command, ExitCode};
+use std::{fs, io};
+
+const ROUNDS: usize = 101;
+const STOPS: usize = 21;
+const STRANGERS: usize = 5_000;
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    // Under the name of a Domino program this file is that program.
+    if let Some(code) = standin::dispatch(&arguments) {
+        return ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1));
+    }
+    let mut table = Table::default();
+    let measured = measure(&mut table);
+    support::run_directory::remove();
+    let kept = table.print();
+    if let Err(error) = &measured {
+        eprintln!("bench: {error}");
+    }
+    ExitCode::from(u8::from(!kept || measured.is_err()))
+}
+
+fn measure(table: &mut Table) -> io::Result<()> {
+    let host = Host::new()?;
+    host.up("")?;
+    status(&host, table)?;
+    processes(&host, table);
+    strangers(&host, table)?;
+    run(&mut host.verb("stop")[0])?;
+    short_stop(&host, table)?;
+    long_stop(&host, table)?;
+    let size = fs::metadata(Host::product())?.len() as f64 / 1_048_576.0;
+    let cells = ["binary", &format!("{size:.2} MiB"), "", "3 MiB"];
+    table.row(cells, Some(size <= 3.0));
+    Ok(())
+}
+
+fn status(host: &Host, table: &mut Table) -> io::Result<()> {
+    let runs = host.contest(ROUNDS, "/bin/true", &[])?;
+    let (shown, others) = runs.texts(WALL, "ms");
+    let times = runs.ours[WALL] / runs.other[WALL];
+    let shown = format!("{shown}, {times:.2} x");
+    let cells = ["status, wall", &shown, &others, "2.5 x /bin/true"];
+    table.row(cells, Some(times <= 2.5));
+
+    let (mut shown, others) = runs.texts(CPU, "ms");
+    let share = runs.original.map(|original| original[CPU] / runs.ours[CPU]);
+    shown += &share.map_or(String::new(), |share| format!(", 1/{share:.0}"));
+    let cells = ["status, CPU", &shown, &others, "1/40 of original"];
+    table.row(cells, share.map(|share| share >= 40.0));
+
+    let (shown, others) = runs.texts(PEAK, "MiB");
+    let cells = ["status, peak memory", &shown, &others, "8 MiB"];
+    table.row(cells, Some(runs.ours[PEAK] <= 8.0));
+    Ok(())
+}
+
+/// Processes and programs that `status` starts, where strace can tell.
+fn processes(host: &Host, table: &mut Table) {
+    let trace = host.0.data.join("trace").display().to_string();
+    let count = |command: &Command| {
+        let program = command.get_program().to_string_lossy();
+        let calls = "trace=execve,execveat,fork,vfork,clone,clone3";
+        let options = ["-f", "-qq", "-e", calls, "-e", "signal=none", "-o", &trace];
+        let words = [&options[..], &[&program, "status"]].concat();
+        run(&mut host.command("strace", &words)).ok()?;
+        let text = fs::read_to_string(&trace).ok()?;
+        let done = |line: &&str| !line.contains(" resumed>") && !line.contains(" = -1 ");
+        // The first exec is strace's own.
+        Some(text.lines().filter(done).count() as f64 - 1.0)
+    };
+    let commands = host.verb("status");
+    let ours = count(&commands[0]);
+    let others = of_original("", commands.get(1).and_then(count));
+    let shown = ours.map_or("no strace, or refused".into(), |ours| ours.to_string());
+    let cells = ["status, forks and execs", &shown, &others, "0"];
+    table.row(cells, ours.map(|ours| ours == 0.0));
+}
+
+fn strangers(host: &Host, table: &mut Table) -> io::Result<()> {
+    let what = format!("status, {STRANGERS} foreign processes");
+    if !support::is_root() {
+        table.row([&what, "needs root", "", "faster than pgrep"], None);
+        return Ok(());
+    }
+    let _crowd = Crowd::gather(STRANGERS)?;
+    let user = host.0.ids.0.to_string();
+    let runs = host.contest(STOPS, "pgrep", &["-u", &user])?;
+    let (shown, others) = runs.texts(WALL, "ms");
+    let kept = runs.ours[WALL] < runs.other[WALL];
+    table.row([&what, &shown, &others, "faster than pgrep"], Some(kept));
+    Ok(())
+}
+
+fn short_stop(host: &Host, table: &mut Table) -> io::Result<()> {
+    let mut commands = host.verb("stop");
+    let mut lags = vec![Vec::new(); commands.len()];
+    for _ in 0..STOPS {
+        for (command, lags) in commands.iter_mut().zip(&mut lags) {
+            host.up("shutdown_delay=0.5\n")?;
+            // What others left to be written is not this stop's to wait for.
+            rustix::fs::syncfs(fs::File::open(&host.0.data)?)?;
+            lags.push(lag(command, &host.0.processes())?);
+        }
+    }
+    let early = lags[0].iter().any(|lag| *lag < 0.0);
+    let mut medians = lags.into_iter().map(|lags| median(lags.into_iter()));
+    let ours = medians.next().unwrap_or(f64::NAN);
+    let shown = ["", ", but once before it"][usize::from(early)];
+    let shown = format!("{ours:.2} ms{shown}");
+    let others = of_original("ms", medians.next());
+    let cells = [
+        "stop, after the last process's end",
+        &shown,
+        &others,
+        "10 ms",
+    ];
+    table.row(cells, Some(!early && ours <= 10.0));
+    Ok(())
+}
+
+fn long_stop(host: &Host, table: &mut Table) -> io::Result<()> {
+    let mut used = Vec::new();
+    for mut command in host.verb("stop") {
+        host.up("shutdown_delay=20\n")?;
+        used.push(run(&mut command)?[CPU]);
+    }
+    let shown = format!("{:.2} ms", used[0]);
+    let others = of_original("ms", used.get(1).copied());
+    let cells = ["stop over 20 s, CPU", &shown, &others, "20 ms"];
+    table.row(cells, Some(used[0] <= 20.0));
+    Ok(())
+}
