@@ -22,7 +22,7 @@ Examples:
   rc_domino about+ --network   and what https://ipinfo.io says of its address"
     )]
     AboutPlus {
-        /// Ask ipinfo.io (https) for the public address, by the host's curl
+        /// Ask ipinfo.io for the public address, by the host's curl
         #[arg(long)]
         network: bool,
     },

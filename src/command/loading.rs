@@ -128,12 +128,20 @@ fn write_debug(call: &Call, loaded: &Loaded, ui: &mut Ui) {
 
 /// The command line from the verb on, without the options in front of it.
 fn verb_arguments(call: &Call) -> Vec<OsString> {
-    let mut arguments = call.arguments.iter().skip(1).peekable();
+    let mut arguments = call.arguments.iter().skip(1);
     let mut rest = Vec::new();
     while let Some(argument) = arguments.next() {
-        if argument == "--user" {
+        let text = argument.to_string_lossy();
+        if text == "--user" {
             arguments.next();
-        } else if argument != "--direct" && !argument.to_string_lossy().starts_with("--user=") {
+        } else if text == "--color" {
+            rest.push(argument.clone());
+            rest.extend(arguments.next().cloned());
+        } else if !text.starts_with('-') {
+            // The verb: from here on everything is its own.
+            rest.push(argument.clone());
+            rest.extend(arguments.by_ref().cloned());
+        } else if text != "--direct" && !text.starts_with("--user=") {
             rest.push(argument.clone());
         }
     }

@@ -4,6 +4,7 @@ use super::identity::{self, Identity, Needs};
 use super::{Call, live, loading, start, stop, with_work};
 use crate::cli::StartArgs;
 use crate::domino::lock;
+use crate::domino::start::refuse_disabled;
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::ui::Ui;
@@ -29,6 +30,8 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     start::check(&partition)?;
+    // Before the stop: a server must not be left down by a restart.
+    refuse_disabled(&partition)?;
     let exit = with_work(&partition, ui, |work| {
         let lock = lock::acquire(work)?;
         let stopped = stop::stop_locked(work, &lock, false)?;

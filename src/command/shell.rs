@@ -80,8 +80,7 @@ fn update(ui: &mut Ui) -> Result<Exit> {
     ));
     ui.line("");
     ui.line("rc_domino never looks for updates itself. A newer version comes from where this");
-    ui.line("one came from: your distribution's package, or the project's own releases:");
-    ui.line(&format!("  {}", env!("CARGO_PKG_REPOSITORY")));
+    ui.line("one came from: your distribution's package, or the project's own releases.");
     ui.line("");
     ui.line("To install it by hand, as root, while the server may go on running:");
     ui.line("  install -m 755 rc_domino /path/of/the/new/file.tmp   beside the old one");

@@ -19,14 +19,27 @@ use std::time::{Duration, Instant, SystemTime};
 /// How long processes may take to vanish once NSD has killed them.
 const AFTER_KILL: Duration = Duration::from_secs(10);
 
+/// How long NSD may take while a shutdown waits for it. A full one of a large
+/// server takes minutes; one that hangs must not keep `stop` for ever.
+const DURING_STOP: Duration = Duration::from_secs(900);
+
 /// Runs NSD with these arguments, its output told line by line.
 pub fn run<A: AsRef<OsStr>>(work: &mut Work, arguments: &[A]) -> Result<ToolEnd> {
+    run_within(work, arguments, None)
+}
+
+fn run_within<A: AsRef<OsStr>>(
+    work: &mut Work,
+    arguments: &[A],
+    limit: Option<Duration>,
+) -> Result<ToolEnd> {
     let mut all: Vec<OsString> = Vec::new();
     if work.partition.settings.debug_mode.value {
         all.push("-debug".into());
     }
     all.extend(arguments.iter().map(|argument| argument.as_ref().into()));
     let mut tool = Tool::new(work.partition.program("nsd"), all);
+    tool.limit = limit;
     let posix: [(OsString, OsString); 1] = [("LANG".into(), "POSIX".into())];
     if work.partition.settings.nsd_set_posix_lc.value {
         tool.extra = &posix;
@@ -62,13 +75,17 @@ pub fn kill(work: &mut Work) -> Result<ToolEnd> {
     if work.partition.settings.nsd_before_kill.value {
         work.reporter
             .info("Running NSD before the server is killed");
-        let ended = run::<&OsStr>(work, &[])?;
+        let ended = run_within::<&OsStr>(work, &[], Some(DURING_STOP))?;
         if !ended.success() {
             work.reporter.warn(&format!("nsd {}", ended.describe()));
         }
     }
     hooks::run(work, Hook::PreKill, None)?;
-    let ended = run(work, &["-kill"])?;
+    let ended = run_within(work, &["-kill"], Some(DURING_STOP))?;
+    if !ended.success() {
+        work.reporter
+            .warn(&format!("nsd -kill {}", ended.describe()));
+    }
     hooks::run(work, Hook::PostKill, None)?;
     Ok(ended)
 }

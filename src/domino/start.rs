@@ -1,6 +1,7 @@
 //! Starts a server: everything before the launch, the launch, and a look at
 //! what became of it.
 
+use super::Partition;
 use super::archive;
 use super::closure;
 use super::databases;
@@ -51,16 +52,22 @@ pub enum Started {
     StillStarting(Pid, Duration),
 }
 
+/// Refuses where the data directory is marked as disabled for maintenance.
+pub fn refuse_disabled(partition: &Partition) -> Result<()> {
+    let marker = partition.data().join("domino_disabled");
+    if marker.symlink_metadata().is_ok() {
+        return Err(Error::Disabled(marker));
+    }
+    Ok(())
+}
+
 /// Refuses where a start makes no sense or must not be.
 fn check_startable(work: &mut Work, programs: &Programs) -> Result<Option<Pid>> {
     let state = State::of(processes::find_among(programs, work.partition.user.uid)?);
     if let Some(server) = state.server() {
         return Ok(Some(server.pid()));
     }
-    let marker = work.partition.data().join("domino_disabled");
-    if marker.symlink_metadata().is_ok() {
-        return Err(Error::Disabled(marker));
-    }
+    refuse_disabled(work.partition)?;
     if !state.can_start() {
         return Err(Error::StartFailed(format!(
             "not started: processes of an earlier server are left: {}; wait for them to end, or end them with 'rc_domino cleanup'",

@@ -103,6 +103,11 @@ fn disabled_is_154() {
     said.stderr_has(marker.to_str().unwrap());
     std::fs::remove_file(marker).unwrap();
     sandbox.up();
+    // A restart would leave the server down: it is refused before the stop.
+    let marker = sandbox.file("domino_disabled", "");
+    sandbox.run(&["restart"]).code(154);
+    sandbox.run(&["status"]).code(0);
+    std::fs::remove_file(marker).unwrap();
     sandbox.down();
 }
 

@@ -250,5 +250,7 @@ fn the_menu_without_clearing() {
 
 fn no_terminal_no_menu() {
     let sandbox = Sandbox::new();
-    sandbox.run(&[]).code(2).stderr_has("Life cycle:");
+    for nothing in [&[][..], &["", ""]] {
+        sandbox.run(nothing).code(2).stderr_has("Life cycle:");
+    }
 }
