@@ -78,10 +78,11 @@ fn a_running_server_is_killed_and_that_is_remembered() {
 fn nothing_left_is_success() {
     let mut sandbox = Sandbox::new();
     sandbox.hook("DOMINO_POST_CLEANUP_SCRIPT", "");
-    let outcome = sandbox
-        .run(&["cleanup"])
-        .code(0)
-        .stdout_has("nothing behind");
+    let mut outcome = sandbox.run(&["cleanup"]).code(0);
+    // An ordinary user's sandboxes share his IPC, which is told then.
+    if rustix::process::geteuid().is_root() {
+        outcome = outcome.stdout_has("nothing behind");
+    }
     assert_eq!(sandbox.hooks_run().len(), 1);
     assert!(outcome.took < Duration::from_secs(1), "{outcome}");
 }

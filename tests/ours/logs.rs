@@ -225,10 +225,13 @@ fn clearlog_keeps_open_files() {
     let logs = sandbox.directory("logs");
     sandbox.set("DOMINO_LOG_PATH", &logs);
     let [open, closed] = ["open", "closed"].map(|name| old(&sandbox, logs.join(name)));
-    let mut holder = std::process::Command::new("/bin/sleep");
-    holder.arg("60").stdin(File::open(&open).unwrap());
-    sandbox.entry().apply(&mut holder);
-    let mut holder = holder.spawn().unwrap();
+    // The command goes with its block: it holds the file open as well.
+    let mut holder = {
+        let mut command = std::process::Command::new("/bin/sleep");
+        command.arg("60").stdin(File::open(&open).unwrap());
+        sandbox.entry().apply(&mut command);
+        command.spawn().unwrap()
+    };
     // Until it is the user's own process.
     std::thread::sleep(Duration::from_millis(300));
     sandbox
