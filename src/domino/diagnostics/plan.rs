@@ -25,9 +25,9 @@ const MOST_ENTRIES: usize = 200_000;
 const MOST_LEFT_OUT: usize = 100;
 
 /// What never leaves the host: databases, ids, keys, memory images.
-const NEVER: [&str; 17] = [
+const NEVER: [&str; 18] = [
     "nsf", "ntf", "box", "nlo", "ft", "id", "ids", "kyr", "sth", "pem", "key", "p12", "pfx", "jks",
-    "dtf", "core", "so",
+    "dtf", "core", "so", "dmp",
 ];
 
 /// Packed files whose content cannot be masked.
