@@ -23,7 +23,7 @@ test:
 # Side by side in one run; the original beside ours where its path is given:
 # make bench RC_DOMINO_ORIGINAL=/opt/nashcom/startscript/rc_domino_script
 bench:
-	RC_DOMINO_ORIGINAL="$(RC_DOMINO_ORIGINAL)" $(CARGO) bench --bench main_job
+	RC_DOMINO_ORIGINAL="$(RC_DOMINO_ORIGINAL)" $(CARGO) bench --bench '*' --no-fail-fast
 
 lint:
 	ci/lint

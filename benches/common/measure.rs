@@ -42,12 +42,17 @@ pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Medians of so many runs of each command. They take turns: what disturbs the
-/// machine disturbs all. A first round does not count.
+/// Medians of so many runs of each command. They take turns, to and fro: what
+/// disturbs the machine disturbs all, and nobody always runs in the caches that
+/// another one left. A first round does not count.
 pub fn alternate(rounds: usize, commands: &mut [Command]) -> io::Result<Vec<Sample>> {
     let mut all = vec![Vec::new(); commands.len()];
     for round in 0..=rounds {
-        for (command, samples) in commands.iter_mut().zip(&mut all) {
+        let mut turn: Vec<_> = commands.iter_mut().zip(&mut all).collect();
+        if round % 2 == 1 {
+            turn.reverse();
+        }
+        for (command, samples) in turn {
             samples.extend(Some(run(command)?).filter(|_| round > 0));
         }
     }
