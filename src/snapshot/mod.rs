@@ -1,0 +1,3 @@
+//! Snapshots: freeze and thaw for the products that take them. Prints nothing.
+
+pub mod callers;
