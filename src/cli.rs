@@ -1,5 +1,6 @@
 //! From the command line to a verb: names, arguments, aliases. No I/O.
 
+pub mod backup_mode;
 pub mod completions;
 pub mod config;
 pub mod databases;
@@ -188,6 +189,13 @@ stop and restart are the verbs of those names.")]
     Compress {
         /// The archived log
         file: std::path::PathBuf,
+    },
+    /// Internal: online backup mode, for the snapshot verbs
+    #[command(name = "__backup-mode", hide = true)]
+    BackupMode {
+        /// What to do
+        #[command(subcommand)]
+        action: backup_mode::Action,
     },
     /// Internal: the table of all settings, tab-separated, for checks
     #[command(name = "__catalogue", hide = true)]
