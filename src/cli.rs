@@ -8,6 +8,7 @@ pub mod grouped;
 pub mod logs;
 pub mod setup;
 pub mod shell;
+pub mod snapshot;
 pub mod support;
 
 use crate::exit::Exit;
@@ -168,6 +169,14 @@ stop and restart are the verbs of those names.")]
     /// Diagnosis and the last resorts.
     #[command(flatten)]
     Diagnosis(diagnosis::DiagnosisVerb),
+    /// Freeze the server for a snapshot, thaw it, and what goes with it
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        subcommand_value_name = "VERB",
+        subcommand_help_heading = "Verbs"
+    )]
+    Snapshot(snapshot::SnapshotVerb),
     /// Say which program and version this is
     Version,
     /// Internal: compress an archived log

@@ -13,6 +13,7 @@ mod restart;
 mod service;
 mod setup;
 pub mod shell;
+mod snapshot;
 mod start;
 mod status;
 mod stop;
@@ -93,6 +94,7 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         Verb::Support(verb) => support::run(call, verb, ui),
         Verb::Shell(verb) => shell::run(call, verb, ui),
         Verb::Diagnosis(verb) => diagnosis::run(call, verb, ui),
+        Verb::Snapshot(verb) => snapshot::run(call, verb, ui),
         Verb::Version => {
             ui.line(&format!("rc_domino {}", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Done)
