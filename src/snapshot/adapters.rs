@@ -45,6 +45,8 @@ pub struct Request {
     pub caller: Caller,
     /// Whose server, where it is not the one that is meant without a name.
     pub user: Option<OsString>,
+    /// The user, named or not.
+    pub whose: OsString,
     /// This program, by an absolute path.
     pub program: PathBuf,
     /// The budget of a freeze in seconds; none: what fits the caller.
@@ -197,7 +199,7 @@ impl Plan {
     /// Compares the budget with how long earlier freezes took, and the limit
     /// with freeze and thaw where it covers both.
     fn compare(&mut self, request: &Request, covers_thaw: bool) {
-        let past = Past::read(&request.root, request.user.as_deref());
+        let past = Past::read(&request.root, &request.whose);
         let shorter =
             "make the shutdown shorter, or set DOMINO_SNAPSHOT_MODE=online (Domino 12 or newer)";
         if let (Some(budget), Some(freeze)) = (self.budget, past.longest_freeze)

@@ -3,6 +3,7 @@
 
 use crate::support::scenario::Scenario;
 
+mod backup_mode;
 mod bad_input;
 mod cleanup;
 mod concurrency;
@@ -32,6 +33,7 @@ mod units;
 /// Every scenario.
 pub fn all() -> Vec<Scenario> {
     [
+        backup_mode::ALL,
         bad_input::ALL,
         cleanup::ALL,
         concurrency::ALL,

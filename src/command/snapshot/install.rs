@@ -15,10 +15,14 @@ use std::os::unix::ffi::OsStrExt;
 
 /// Writes a caller's files, or shows what would be written.
 pub fn install(call: &Call, arguments: &InstallArgs, ui: &mut Ui) -> Result<Exit> {
+    let user = named_user(call)?;
     let request = Request {
         root: call.root.clone(),
         caller: arguments.caller,
-        user: named_user(call)?,
+        whose: user
+            .clone()
+            .unwrap_or_else(|| identity::DEFAULT_USER.into()),
+        user,
         program: switch::own_program()?,
         budget: arguments.budget,
         to: arguments.to.clone(),
