@@ -171,7 +171,12 @@ stop and restart are the verbs of those names.")]
     #[command(flatten)]
     Diagnosis(diagnosis::DiagnosisVerb),
     /// Freeze the databases for a snapshot, and thaw them
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        subcommand_value_name = "VERB",
+        subcommand_help_heading = "Verbs"
+    )]
     Snapshot(snapshot::SnapshotVerb),
     /// Say which program and version this is
     Version,

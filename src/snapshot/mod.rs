@@ -4,6 +4,7 @@
 //! outlives its caller: it stops the server, waits for the thaw and brings the
 //! server back, also when no thaw comes. Callers only talk to it.
 
+pub mod adapters;
 pub mod callers;
 pub mod facts;
 pub mod history;
@@ -12,3 +13,4 @@ pub mod place;
 pub mod protocol;
 pub mod record;
 pub mod verbs;
+pub mod verdict;

@@ -3,9 +3,11 @@
 
 mod asking;
 mod history;
+mod install;
 mod keeping;
 pub mod plain;
 mod status;
+mod verdict;
 
 pub use keeping::{facts, force_down, keep};
 
@@ -27,9 +29,19 @@ use std::time::{Duration, Instant};
 /// Runs the verb.
 pub fn run(call: &Call, verb: SnapshotVerb, ui: &mut Ui) -> Result<Exit> {
     match verb {
-        SnapshotVerb::Freeze(arguments) => freeze(call, arguments, ui),
-        SnapshotVerb::Thaw(arguments) => thaw(call, arguments, true, ui),
+        SnapshotVerb::Freeze(arguments) => {
+            let caller = arguments.caller;
+            let done = freeze(call, arguments, ui);
+            verdict::pass_on(call, caller, "freeze", done, ui)
+        }
+        SnapshotVerb::Thaw(arguments) => {
+            let caller = arguments.caller;
+            let done = thaw(call, arguments, true, ui);
+            verdict::pass_on(call, caller, "thaw", done, ui)
+        }
         SnapshotVerb::Abort(arguments) => thaw(call, arguments, false, ui),
+        SnapshotVerb::Install(arguments) => install::install(call, &arguments, ui),
+        SnapshotVerb::Uninstall(arguments) => install::uninstall(call, &arguments, ui),
         SnapshotVerb::Status(arguments) => status::run(call, arguments.json, ui),
         SnapshotVerb::History(arguments) => history::run(call, &arguments, ui),
     }
