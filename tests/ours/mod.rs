@@ -25,6 +25,7 @@ mod setup;
 mod shell;
 mod signals;
 mod snapshot;
+mod snapshot_cycles;
 mod snapshot_faults;
 mod snapshot_online;
 mod status_forms;
@@ -57,6 +58,7 @@ pub fn all() -> Vec<Scenario> {
         setup::ALL,
         signals::ALL,
         snapshot::ALL,
+        snapshot_cycles::ALL,
         snapshot_faults::ALL,
         snapshot_online::ALL,
         status_forms::ALL,
