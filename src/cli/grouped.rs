@@ -46,6 +46,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
             "kill",
             "cleanup",
             "resources",
+            "verify",
             "proc",
             "mon",
             "check",
