@@ -6,6 +6,8 @@ mod resources;
 mod tasks;
 mod verify;
 
+pub use cleanup::finder;
+
 use super::identity::Needs;
 use super::loading;
 use super::{Call, with_work};

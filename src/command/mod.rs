@@ -14,6 +14,7 @@ mod restart;
 mod service;
 mod setup;
 pub mod shell;
+mod snapshot;
 mod start;
 mod status;
 mod stop;
@@ -94,6 +95,10 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         Verb::Support(verb) => support::run(call, verb, ui),
         Verb::Shell(verb) => shell::run(call, verb, ui),
         Verb::Diagnosis(verb) => diagnosis::run(call, verb, ui),
+        Verb::Snapshot(verb) => snapshot::run(call, verb, ui),
+        Verb::Keeper => snapshot::keep(call),
+        Verb::SnapshotFacts => snapshot::facts(call, ui),
+        Verb::ForceDown => snapshot::force_down(call, ui),
         Verb::Version => {
             ui.line(&format!("rc_domino {}", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Done)

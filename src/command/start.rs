@@ -2,7 +2,7 @@
 
 use super::identity::Needs;
 use super::loading;
-use super::{Call, identity, live, with_work};
+use super::{Call, identity, live, snapshot, with_work};
 use crate::cli::StartArgs;
 use crate::domino::start::{self, Started};
 use crate::domino::tools::Work;
@@ -16,6 +16,9 @@ use crate::ui::Ui;
 /// Runs the verb.
 pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
+    if let Some(exit) = snapshot::plain::before_start(call, &identity, ui) {
+        return Ok(exit);
+    }
     if let Some(unit) = loading::own_unit(call, &identity)? {
         return through_unit(call, &unit, arguments, ui);
     }
