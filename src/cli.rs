@@ -519,14 +519,16 @@ mod tests {
             cli("x start live --wait=5"),
             Some(Verb::Start(StartArgs {
                 wait: Some(5),
-                live: Some(Live::Live)
+                live: Some(Live::Live),
+                ..
             }))
         ));
         assert!(cli("x start now").is_none());
         assert!(matches!(
             cli("x stop live    "),
             Some(Verb::Stop(LiveArgs {
-                live: Some(Live::Live)
+                live: Some(Live::Live),
+                ..
             }))
         ));
         assert!(cli("x stop  live").is_none());

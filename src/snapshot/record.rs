@@ -101,8 +101,29 @@ pub struct Record {
     pub deadline_boot: Option<f64>,
     /// The administrator stopped the server meanwhile: it stays down.
     pub stay_down: bool,
-    /// Why the freeze ended before a thaw came.
-    pub over_because: Option<String>,
+    /// What ended the freeze, if no thaw did.
+    pub broken: Option<Broken>,
+}
+
+/// How a freeze can end but by its thaw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Break {
+    /// It did not come about, or was given up: what was begun was undone.
+    Undone,
+    /// No thaw came in time.
+    Expired,
+    /// It did not hold until the thaw.
+    Spoiled,
+}
+
+/// A freeze that ended without its thaw.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Broken {
+    /// How.
+    pub how: Break,
+    /// Why, for people.
+    pub why: String,
 }
 
 /// What there is of a record.
@@ -207,7 +228,7 @@ mod tests {
             since_boot: clock::since_boot().as_secs_f64(),
             deadline_boot: None,
             stay_down: false,
-            over_because: None,
+            broken: None,
         }
     }
 

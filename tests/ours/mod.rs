@@ -24,6 +24,9 @@ mod reports;
 mod setup;
 mod shell;
 mod signals;
+mod snapshot;
+mod snapshot_faults;
+mod snapshot_online;
 mod status_forms;
 mod stopping;
 mod support_verbs;
@@ -53,6 +56,9 @@ pub fn all() -> Vec<Scenario> {
         reports::ALL,
         setup::ALL,
         signals::ALL,
+        snapshot::ALL,
+        snapshot_faults::ALL,
+        snapshot_online::ALL,
         status_forms::ALL,
         stopping::ALL,
         units::ALL,

@@ -81,8 +81,6 @@ pub struct Conversation {
     pub deadline: Option<Instant>,
     /// Kill the server then, rather than undo.
     pub force: bool,
-    /// Answer in JSON.
-    pub json: bool,
 }
 
 /// How a conversation ended.

@@ -92,7 +92,6 @@ fn freeze(call: &Call, arguments: FreezeArgs, ui: &mut Ui) -> Result<Exit> {
         },
         deadline: budget.and_then(|budget| began.checked_add(budget)),
         force: arguments.force,
-        json: arguments.json,
     };
     let place = Place::of(&call.root, identity.user.uid);
     place.prepare()?;
@@ -126,7 +125,6 @@ fn thaw(call: &Call, arguments: ThawArgs, thaw: bool, ui: &mut Ui) -> Result<Exi
                 deadline: budget
                     .and_then(|seconds| began.checked_add(Duration::from_secs(seconds))),
                 force: false,
-                json: arguments.json,
             };
             conversation.with_keeper(call, &identity, &place, &mut asked)?
         }
@@ -141,7 +139,10 @@ fn thaw(call: &Call, arguments: ThawArgs, thaw: bool, ui: &mut Ui) -> Result<Exi
 fn nothing_to_bring_back(place: &Place, thaw: bool, asked: &mut Asked) -> Option<Exit> {
     let (why, exit) = match Record::load(place) {
         Found::Here(record) if record.phase.is_live() => return None,
-        Found::Here(record) => (record.over_because.unwrap_or_default(), Exit::BudgetSpent),
+        Found::Here(record) => (
+            record.broken.map(|broken| broken.why).unwrap_or_default(),
+            Exit::BudgetSpent,
+        ),
         Found::Stale(why) => (why, Exit::BudgetSpent),
         // A freeze that looks at the server has written nothing yet.
         Found::Nothing if place.socket().exists() => return None,

@@ -59,7 +59,7 @@ pub fn run(call: &Call, json: bool, ui: &mut Ui) -> Result<Exit> {
             (None, Some(over)) => ui.line(&format!(
                 "Nothing is frozen; the last freeze, by {}, is over: {}",
                 over.caller,
-                over.over_because.as_deref().unwrap_or("thawed")
+                over.broken.as_ref().map_or("thawed", |broken| &broken.why)
             )),
             (None, None) => ui.line("Nothing is frozen"),
         }

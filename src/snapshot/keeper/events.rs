@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::os::peer;
-use crate::os::signals::{Signal, Signals};
+use crate::os::signals::Signals;
 use crate::os::users;
 use crate::os::wait::wait_any;
 use crate::snapshot::protocol::{LINE_MAX, Request};
@@ -28,7 +28,7 @@ pub enum Event {
     /// The verb that runs has ended with this code.
     Ended(u8),
     /// A signal.
-    Signal(Signal),
+    Signal,
 }
 
 /// Takes callers in: root and the one who keeps may ask for anything, the
@@ -87,9 +87,7 @@ pub fn take_signals(events: Sender<Event>) -> Result<()> {
     let signals = Signals::block().map_err(Error::system("hold back signals"))?;
     std::thread::spawn(move || {
         while let Ok(wake) = wait_any(&[], Some(&signals), &[], None) {
-            if let Some(signal) = wake.signal
-                && events.send(Event::Signal(signal)).is_err()
-            {
+            if wake.signal.is_some() && events.send(Event::Signal).is_err() {
                 return;
             }
         }

@@ -8,7 +8,7 @@ use crate::os::clock;
 use crate::os::syslog::Severity;
 use crate::snapshot::facts::Facts;
 use crate::snapshot::protocol::{Reply, Request, Wish};
-use crate::snapshot::record::{self, Mode, Phase, Record};
+use crate::snapshot::record::{self, Break, Broken, Mode, Phase, Record};
 use std::time::Instant;
 
 /// How long a server may take to enter backup mode where the caller names no
@@ -58,7 +58,7 @@ impl Keeper {
             since_boot: now,
             deadline_boot: (facts.max_downtime > 0).then_some(now + seconds),
             stay_down: false,
-            over_because: None,
+            broken: None,
         });
         if let Some(record) = &self.record
             && let Err(cause) = record.store(&self.place)
@@ -231,7 +231,10 @@ impl Keeper {
     /// From a freeze back to a server as it was, without a thaw.
     pub(super) fn turn_back(&mut self, why: &str) {
         if let Some(record) = &mut self.record {
-            record.over_because = Some(format!("the freeze was undone: {why}"));
+            record.broken = Some(Broken {
+                how: Break::Undone,
+                why: format!("the freeze was undone: {why}"),
+            });
             record.become_phase(Phase::Resuming);
         }
         self.freezer = None;
@@ -272,7 +275,7 @@ impl Keeper {
                     began: Instant::now(),
                 });
             }
-            Some(Event::Signal(_)) => self.told_to_end(),
+            Some(Event::Signal) => self.told_to_end(),
             Some(event) => self.attend(event),
         }
     }
@@ -299,9 +302,12 @@ impl Keeper {
             return;
         };
         let seconds = record.age().as_secs();
-        record.over_because = Some(format!(
-            "no thaw came within {seconds} seconds, the server was brought back without one"
-        ));
+        record.broken = Some(Broken {
+            how: Break::Expired,
+            why: format!(
+                "no thaw came within {seconds} seconds, the server was brought back without one"
+            ),
+        });
         record.become_phase(Phase::Resuming);
         self.log(
             Severity::Error,

@@ -14,7 +14,7 @@ mod resuming;
 use super::history::{self, Entry};
 use super::place::Place;
 use super::protocol::Request;
-use super::record::{self, Found, Phase, Record};
+use super::record::{self, Break, Broken, Found, Phase, Record};
 use super::verbs::Verbs;
 use crate::error::{Error, Result};
 use crate::os::lock::Lock;
@@ -171,7 +171,10 @@ impl Keeper {
             ),
         );
         if record.phase == Phase::Freezing {
-            record.over_because = Some("the process that kept the freeze was killed".into());
+            record.broken = Some(Broken {
+                how: Break::Undone,
+                why: "the process that kept the freeze was killed".into(),
+            });
             record.become_phase(Phase::Resuming);
         }
         self.record = Some(record);
@@ -202,7 +205,7 @@ impl Keeper {
             }
             // There is nothing to bring back.
             Event::Asked(id, Request::Thaw) => self.callers.done(id, 1),
-            Event::Signal(_) => self.finished = true,
+            Event::Signal => self.finished = true,
             other => self.attend(other),
         }
     }
@@ -252,7 +255,7 @@ impl Keeper {
                 self.callers.hand_on(&line, listening);
             }
             Event::Ended(_) => {}
-            Event::Signal(_) => self.cancel("the keeper was told to end"),
+            Event::Signal => self.cancel("the keeper was told to end"),
         }
     }
 
@@ -338,7 +341,7 @@ impl Keeper {
             downtime_seconds: returned.then(|| record.age().as_secs_f64()),
             budget_seconds: self.freezer.as_ref().and_then(|freezer| freezer.budget),
             was_running: record.was_running,
-            note: record.over_because.clone(),
+            note: record.broken.as_ref().map(|broken| broken.why.clone()),
         };
         let mut text = format!(
             "snapshot {verb} for {} ({}): code {outcome} after {:.1} s",

@@ -4,7 +4,7 @@
 use super::Keeper;
 use crate::exit::Exit;
 use crate::os::syslog::Severity;
-use crate::snapshot::record::{Mode, Phase, Record};
+use crate::snapshot::record::{Break, Broken, Mode, Phase, Record};
 use std::time::{Duration, Instant};
 
 /// How long a server may take to leave backup mode, in seconds.
@@ -24,10 +24,11 @@ impl Keeper {
         let began = Instant::now();
         let code = self.bring_back();
         let Some(record) = &self.record else { return };
-        let verb = match &record.over_because {
-            Some(why) if why.starts_with("no thaw") => "resume",
-            Some(why) if why.starts_with("the freeze") => "undo",
-            _ => "thaw",
+        let how = record.broken.as_ref().map(|broken| broken.how);
+        let verb = match how {
+            None | Some(Break::Spoiled) => "thaw",
+            Some(Break::Undone) => "undo",
+            Some(Break::Expired) => "resume",
         };
         let outcome = self.outcome(code, true);
         self.remember(verb, outcome, began.elapsed());
@@ -57,7 +58,7 @@ impl Keeper {
         let over = self
             .record
             .as_ref()
-            .is_some_and(|record| record.over_because.is_some());
+            .is_some_and(|record| record.broken.is_some());
         if code == 0 && over && thaw {
             Exit::BudgetSpent.code()
         } else {
@@ -69,7 +70,8 @@ impl Keeper {
         let why = self
             .record
             .as_ref()
-            .and_then(|record| record.over_because.clone());
+            .and_then(|record| record.broken.as_ref())
+            .map(|broken| broken.why.clone());
         for (id, thaw) in std::mem::take(&mut self.waiting) {
             if thaw && let Some(why) = &why {
                 let text = format!("{why}; do not trust the snapshot");
@@ -107,7 +109,7 @@ impl Keeper {
             self.say_waiting("The server was down before the freeze: it stays down");
             return 0;
         }
-        let held = record.over_because.is_none();
+        let held = record.broken.is_none();
         if held && self.facts().is_ok_and(|facts| facts.running) {
             self.not_held("the server was started by somebody before the thaw came");
             return 0;
@@ -117,9 +119,12 @@ impl Keeper {
 
     fn not_held(&mut self, why: &str) {
         if let Some(record) = &mut self.record
-            && record.over_because.is_none()
+            && record.broken.is_none()
         {
-            record.over_because = Some(why.to_owned());
+            record.broken = Some(Broken {
+                how: Break::Spoiled,
+                why: why.to_owned(),
+            });
         }
     }
 
