@@ -25,7 +25,9 @@ mod setup;
 mod shell;
 mod signals;
 mod snapshot;
+mod snapshot_callers;
 mod snapshot_faults;
+mod snapshot_install;
 mod snapshot_online;
 mod status_forms;
 mod stopping;
@@ -57,7 +59,9 @@ pub fn all() -> Vec<Scenario> {
         setup::ALL,
         signals::ALL,
         snapshot::ALL,
+        snapshot_callers::ALL,
         snapshot_faults::ALL,
+        snapshot_install::ALL,
         snapshot_online::ALL,
         status_forms::ALL,
         stopping::ALL,
