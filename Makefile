@@ -12,7 +12,7 @@ SYSCONFDIR   = $(DESTDIR)/etc
 # Where the original lies, and units and site scripts look for it.
 SCRIPTDIR    = $(DESTDIR)/opt/nashcom/startscript
 
-.PHONY: build test bench lint advisories install uninstall clean
+.PHONY: build test bench cycles lint advisories install uninstall clean
 
 build:
 	$(CARGO) build --release
@@ -24,6 +24,10 @@ test:
 # make bench RC_DOMINO_ORIGINAL=/opt/nashcom/startscript/rc_domino_script
 bench:
 	RC_DOMINO_ORIGINAL="$(RC_DOMINO_ORIGINAL)" $(CARGO) bench --bench '*' --no-fail-fast
+
+# Freeze and thaw a thousand times, with a random fault in each: an hour or so.
+cycles:
+	RC_DOMINO_CYCLES=1000 $(CARGO) test --test integration snapshot_cycles
 
 lint:
 	ci/lint

@@ -183,6 +183,12 @@ stop and restart are the verbs of those names.")]
     /// Internal: keep a freeze from its beginning to the server's return
     #[command(name = "__keeper", hide = true)]
     Keeper,
+    /// Internal: watch a keeper and replace it when it is killed
+    #[command(name = "__keeper-second", hide = true)]
+    KeeperSecond {
+        /// The keeper
+        pid: i32,
+    },
     /// Internal: what the keeper must know of the server, as JSON
     #[command(name = "__snapshot-facts", hide = true)]
     SnapshotFacts,

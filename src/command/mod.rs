@@ -97,6 +97,7 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         Verb::Diagnosis(verb) => diagnosis::run(call, verb, ui),
         Verb::Snapshot(verb) => snapshot::run(call, verb, ui),
         Verb::Keeper => snapshot::keep(call),
+        Verb::KeeperSecond { pid } => snapshot::second(call, pid),
         Verb::SnapshotFacts => snapshot::facts(call, ui),
         Verb::ForceDown => snapshot::force_down(call, ui),
         Verb::Version => {

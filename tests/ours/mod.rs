@@ -26,6 +26,7 @@ mod shell;
 mod signals;
 mod snapshot;
 mod snapshot_callers;
+mod snapshot_cycles;
 mod snapshot_faults;
 mod snapshot_install;
 mod snapshot_online;
@@ -60,6 +61,7 @@ pub fn all() -> Vec<Scenario> {
         signals::ALL,
         snapshot::ALL,
         snapshot_callers::ALL,
+        snapshot_cycles::ALL,
         snapshot_faults::ALL,
         snapshot_install::ALL,
         snapshot_online::ALL,

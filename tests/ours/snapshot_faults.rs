@@ -14,6 +14,7 @@ scenarios![
     a_signal_is_answered_at_once_and_undone,
     a_killed_caller_is_undone,
     a_killed_keeper_is_taken_over,
+    a_killed_keeper_still_brings_the_server_back,
     a_keeper_killed_while_it_freezes,
     a_thaw_that_gives_up_changes_nothing,
     no_thaw_came,
@@ -88,9 +89,27 @@ fn a_killed_keeper_is_taken_over() {
     sandbox.run(&["snapshot", "freeze"]).code(0);
     let old = keeper(&sandbox).unwrap();
     kill(Pid::from_raw(old), Signal::SIGKILL).unwrap();
-    no_longer(old);
     sandbox.run(&["snapshot", "thaw"]).code(0);
     back(&sandbox);
+    assert_eq!(sandbox.launches().len(), 2);
+    sandbox.down();
+}
+
+/// Without a service manager too: its second begins another, and it its own.
+fn a_killed_keeper_still_brings_the_server_back() {
+    let sandbox = Sandbox::with(&[("DOMINO_SNAPSHOT_MAX_DOWNTIME", "3")]);
+    sandbox.up();
+    sandbox.run(&["snapshot", "freeze"]).code(0);
+    for _ in 0..3 {
+        let old = keeper(&sandbox).unwrap();
+        kill(Pid::from_raw(old), Signal::SIGKILL).unwrap();
+        wait_until("another one keeps", || {
+            keeper(&sandbox).is_some_and(|pid| pid != old)
+        });
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    back(&sandbox);
+    sandbox.run(&["snapshot", "thaw"]).code(152);
     assert_eq!(sandbox.launches().len(), 2);
     sandbox.down();
 }
@@ -215,14 +234,14 @@ fn a_reboot_ends_a_freeze() {
 
 /// The keeper is gone and the record is of another boot.
 fn reboot(sandbox: &Sandbox) {
-    let pid = keeper(sandbox).unwrap();
-    kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
-    no_longer(pid);
     let text = fs::read_to_string(record(sandbox)).unwrap();
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let text = text.replace(boot.trim(), "00000000-0000-0000-0000-000000000000");
     fs::write(record(sandbox), text).unwrap();
     sandbox.own(&record(sandbox));
+    let pid = keeper(sandbox).unwrap();
+    kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    no_longer(pid);
 }
 
 fn a_record_that_is_none() {

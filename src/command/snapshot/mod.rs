@@ -9,7 +9,7 @@ pub mod plain;
 mod status;
 mod verdict;
 
-pub use keeping::{facts, force_down, keep};
+pub use keeping::{facts, force_down, keep, second};
 
 use super::Call;
 use super::identity::{self, Identity, Needs};

@@ -10,6 +10,7 @@ mod answers;
 mod events;
 mod freezing;
 mod resuming;
+pub mod second;
 
 use super::history::{self, Entry};
 use super::place::Place;
@@ -51,6 +52,8 @@ pub struct Setup {
     pub user: User,
     /// How to stop and start his server.
     pub verbs: Verbs,
+    /// Whether a service manager restarts this process when it is killed.
+    pub restarted: bool,
 }
 
 /// The freeze that a caller waits for.
@@ -91,6 +94,9 @@ pub fn keep(setup: Setup) -> Result<()> {
     events::take_signals(sender.clone())?;
     let found = Record::load(&place);
     events::take_callers(listen(&place)?, setup.user.uid, sender.clone());
+    if !setup.restarted {
+        second::begin(setup.verbs.clone());
+    }
     let mut keeper = Keeper {
         setup,
         place,
