@@ -25,8 +25,10 @@ mod setup;
 mod shell;
 mod signals;
 mod snapshot;
+mod snapshot_callers;
 mod snapshot_cycles;
 mod snapshot_faults;
+mod snapshot_install;
 mod snapshot_online;
 mod status_forms;
 mod stopping;
@@ -59,8 +61,10 @@ pub fn all() -> Vec<Scenario> {
         setup::ALL,
         signals::ALL,
         snapshot::ALL,
+        snapshot_callers::ALL,
         snapshot_cycles::ALL,
         snapshot_faults::ALL,
+        snapshot_install::ALL,
         snapshot_online::ALL,
         status_forms::ALL,
         stopping::ALL,
