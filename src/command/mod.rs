@@ -5,11 +5,13 @@ mod config;
 mod databases;
 mod diagnosis;
 mod editing;
+mod health;
 mod identity;
 mod live;
 mod loading;
 mod logs;
 mod restart;
+mod run;
 mod service;
 mod setup;
 pub mod shell;
@@ -19,6 +21,7 @@ mod stop;
 mod support;
 mod switch;
 
+use crate::cli::foreground::ForegroundVerb;
 use crate::cli::{self, Persona, Verb};
 use crate::domino::archive;
 use crate::domino::tools::Work;
@@ -85,6 +88,10 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         Verb::Console => live::console(call, false, ui),
         Verb::Statusd => service::run(call, Some("status"), ui),
         Verb::Service { action } => service::run(call, action.as_deref(), ui),
+        Verb::Foreground(ForegroundVerb::Run) => run::run(call, ui),
+        Verb::Foreground(ForegroundVerb::Healthcheck(arguments)) => {
+            health::run(call, arguments, ui)
+        }
         Verb::Logs(verb) => logs::run(call, verb, ui),
         Verb::Systemlog { lines } => logs::systemlog(call, lines, ui),
         Verb::Setup(verb) => setup::run(call, verb, ui),

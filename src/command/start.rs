@@ -4,7 +4,7 @@ use super::identity::Needs;
 use super::loading;
 use super::{Call, identity, live, with_work};
 use crate::cli::StartArgs;
-use crate::domino::start::{self, Started};
+use crate::domino::start::{self, Manner, Started};
 use crate::domino::tools::Work;
 use crate::domino::{Partition, lock};
 use crate::error::{Error, Result, shown};
@@ -45,7 +45,11 @@ pub fn check(partition: &Partition) -> Result<()> {
 /// of it.
 pub fn start_locked(work: &mut Work, lock: &Lock, arguments: StartArgs) -> Result<Exit> {
     let name = shown(&work.partition.name());
-    let started = start::start(work, lock, arguments.ready_within())?;
+    let manner = Manner {
+        ready_within: arguments.ready_within(),
+        ..Manner::default()
+    };
+    let started = start::start(work, lock, manner)?;
     let (text, exit) = match started {
         Started::WasRunning(pid) => (
             format!("Domino server {name} is running already (pid {pid})"),

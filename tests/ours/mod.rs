@@ -20,6 +20,7 @@ mod places;
 mod processes;
 mod ready;
 mod reports;
+mod run;
 mod setup;
 mod shell;
 mod signals;
@@ -49,6 +50,7 @@ pub fn all() -> Vec<Scenario> {
         processes::ALL,
         ready::ALL,
         reports::ALL,
+        run::ALL,
         setup::ALL,
         signals::ALL,
         status_forms::ALL,
