@@ -30,6 +30,7 @@ use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::os::root::Root;
 use crate::os::signals::Signals;
+use crate::service::notify::{Heartbeat, Notifier};
 use crate::ui::Ui;
 use std::ffi::{OsStr, OsString};
 
@@ -130,6 +131,17 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         }
         Verb::Other(words) => shell::custom(call, &words, ui),
     }
+}
+
+/// Asks a service manager that listens to the commands of its unit for more
+/// time, as long as `goes_on` says so and the answer lives.
+fn ask_for_time(call: &Call, goes_on: impl FnMut() -> bool + Send + 'static) -> Heartbeat {
+    // Nobody is told of a socket that cannot be used: nothing depends on it.
+    let notifier = match call.direct {
+        true => Notifier::of(&call.environment).unwrap_or_default(),
+        false => Notifier::default(),
+    };
+    Heartbeat::start(&notifier, goes_on)
 }
 
 /// Runs `act` with everything a long verb works with; signals are held back

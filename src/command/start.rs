@@ -2,10 +2,11 @@
 
 use super::identity::Needs;
 use super::loading;
-use super::{Call, identity, live, with_work};
+use super::{Call, ask_for_time, identity, live, with_work};
 use crate::cli::StartArgs;
 use crate::domino::start::{self, Manner, Started};
 use crate::domino::tools::Work;
+use crate::domino::vitals::Vitals;
 use crate::domino::{Partition, lock};
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
@@ -26,6 +27,8 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     };
     check(&partition)?;
     let exit = with_work(&partition, ui, |work| {
+        let mut vitals = Vitals::of(&partition);
+        let _beat = ask_for_time(call, move || vitals.moves());
         let lock = lock::acquire(work)?;
         start_locked(work, &lock, arguments)
     })?;
