@@ -83,6 +83,10 @@ impl UnitState {
     /// The same where the main process is `rc_domino run`: its own answer, or,
     /// where it was killed, that of the stop after it.
     fn verdict_of_main(&self) -> Exit {
+        // systemd keeps what it knows of a unit only where that has failed.
+        if self.property("Result") == "success" {
+            return Exit::Done;
+        }
         if self.property("ExecMainCode") == EXITED {
             let code = self.property("ExecMainStatus").parse().unwrap_or(1);
             return Exit::of_code(code);
@@ -356,6 +360,12 @@ mod tests {
         assert_eq!(main("2", "9", done), Exit::Done);
         assert_eq!(main("2", "9", crashed), Exit::Crashed);
         assert_eq!(main("2", "9", ""), Exit::Unclean);
+        let forgotten = [
+            ("Type", "notify"),
+            ("Result", "success"),
+            ("ExecMainCode", "0"),
+        ];
+        assert_eq!(state(&forgotten).verdict_of_stop(), Exit::Done);
         assert_eq!(
             state(&[("ExecStop", killed), ("Result", "timeout")]).verdict_of_stop(),
             Exit::Unclean
