@@ -5,6 +5,7 @@ pub mod completions;
 pub mod config;
 pub mod databases;
 pub mod diagnosis;
+pub mod foreground;
 pub mod grouped;
 pub mod logs;
 pub mod setup;
@@ -164,6 +165,9 @@ stop and restart are the verbs of those names.")]
     /// Help at the shell.
     #[command(flatten)]
     Shell(shell::ShellVerb),
+    /// Verbs for service managers and containers.
+    #[command(flatten)]
+    Foreground(foreground::ForegroundVerb),
     /// Verbs about logs
     #[command(flatten)]
     Logs(logs::LogsVerb),

@@ -9,7 +9,16 @@ use std::ffi::OsStr;
 const GROUPS: [(&str, &[&str]); 8] = [
     (
         "Life cycle",
-        &["start", "stop", "quit", "restart", "status", "statusd"],
+        &[
+            "start",
+            "stop",
+            "quit",
+            "restart",
+            "run",
+            "status",
+            "statusd",
+            "healthcheck",
+        ],
     ),
     ("Snapshots", &["snapshot"]),
     ("Console", &["monitor", "live", "console", "cmd"]),

@@ -6,11 +6,13 @@ mod config;
 mod databases;
 mod diagnosis;
 mod editing;
+mod health;
 mod identity;
 mod live;
 mod loading;
 mod logs;
 mod restart;
+mod run;
 mod service;
 mod setup;
 pub mod shell;
@@ -21,6 +23,7 @@ mod stop;
 mod support;
 mod switch;
 
+use crate::cli::foreground::ForegroundVerb;
 use crate::cli::{self, Persona, Verb};
 use crate::domino::archive;
 use crate::domino::tools::Work;
@@ -29,6 +32,7 @@ use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::os::root::Root;
 use crate::os::signals::Signals;
+use crate::service::notify::{Heartbeat, Notifier};
 use crate::ui::Ui;
 use std::ffi::{OsStr, OsString};
 
@@ -87,6 +91,10 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         Verb::Console => live::console(call, false, ui),
         Verb::Statusd => service::run(call, Some("status"), ui),
         Verb::Service { action } => service::run(call, action.as_deref(), ui),
+        Verb::Foreground(ForegroundVerb::Run) => run::run(call, ui),
+        Verb::Foreground(ForegroundVerb::Healthcheck(arguments)) => {
+            health::run(call, arguments, ui)
+        }
         Verb::Logs(verb) => logs::run(call, verb, ui),
         Verb::Systemlog { lines } => logs::systemlog(call, lines, ui),
         Verb::Setup(verb) => setup::run(call, verb, ui),
@@ -131,6 +139,17 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         }
         Verb::Other(words) => shell::custom(call, &words, ui),
     }
+}
+
+/// Asks a service manager that listens to the commands of its unit for more
+/// time, as long as `goes_on` says so and the answer lives.
+fn ask_for_time(call: &Call, goes_on: impl FnMut() -> bool + Send + 'static) -> Heartbeat {
+    // Nobody is told of a socket that cannot be used: nothing depends on it.
+    let notifier = match call.direct {
+        true => Notifier::of(&call.environment).unwrap_or_default(),
+        false => Notifier::default(),
+    };
+    Heartbeat::start(&notifier, goes_on)
 }
 
 /// Runs `act` with everything a long verb works with; signals are held back

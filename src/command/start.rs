@@ -2,10 +2,11 @@
 
 use super::identity::Needs;
 use super::loading;
-use super::{Call, identity, live, snapshot, with_work};
+use super::{Call, ask_for_time, identity, live, snapshot, with_work};
 use crate::cli::StartArgs;
-use crate::domino::start::{self, Started};
+use crate::domino::start::{self, Manner, Started};
 use crate::domino::tools::Work;
+use crate::domino::vitals::Vitals;
 use crate::domino::{Partition, lock};
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
@@ -29,6 +30,8 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     };
     check(&partition)?;
     let exit = with_work(&partition, ui, |work| {
+        let mut vitals = Vitals::of(&partition);
+        let _beat = ask_for_time(call, move || vitals.moves());
         let lock = lock::acquire(work)?;
         start_locked(work, &lock, arguments)
     })?;
@@ -48,7 +51,11 @@ pub fn check(partition: &Partition) -> Result<()> {
 /// of it.
 pub fn start_locked(work: &mut Work, lock: &Lock, arguments: StartArgs) -> Result<Exit> {
     let name = shown(&work.partition.name());
-    let started = start::start(work, lock, arguments.ready_within())?;
+    let manner = Manner {
+        ready_within: arguments.ready_within(),
+        ..Manner::default()
+    };
+    let started = start::start(work, lock, manner)?;
     let (text, exit) = match started {
         Started::WasRunning(pid) => (
             format!("Domino server {name} is running already (pid {pid})"),

@@ -38,12 +38,14 @@ pub mod server_log;
 pub mod start;
 pub mod state;
 pub mod stop;
+pub mod supervise;
 pub mod sweep;
 pub mod tarball;
 pub mod task_list;
 pub mod tika;
 pub mod tools;
 pub mod verify;
+pub mod vitals;
 pub mod waiting;
 pub mod warnings;
 

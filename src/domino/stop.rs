@@ -98,6 +98,37 @@ pub fn stop(work: &mut Work, _lock: &Lock, keep_controller: bool) -> Result<Stop
     Ok(outcome)
 }
 
+/// How long a stop takes at most, by the limits of its steps one after the
+/// other: beyond that it hangs. A flush has no limit of its own; it is given
+/// as long as a controller.
+pub fn longest(settings: &crate::settings::Settings) -> Duration {
+    // PRE_SHUTDOWN, delayed, PRE_KILL, POST_KILL (each twice, should fault
+    // recovery bring the server back), POST_SHUTDOWN.
+    let hooks = settings.hook_timeout.value * 7;
+    settings.lock_timeout()
+        + settings.pre_shutdown_delay.value.unwrap_or_default()
+        + SEND_LIMIT * 2
+        + settings.shutdown_timeout.value
+        + hooks
+        + (nsd::DURING_STOP * 2 + AFTER_KILL) * 2
+        + CONTROLLER_LIMIT * 2
+}
+
+/// Ends what a server left that died, by NSD and its hooks, and flushes. For
+/// one whose death was seen: waiting for its tasks would be in vain.
+pub fn clear_after_crash(work: &mut Work, _lock: &Lock) -> Result<()> {
+    let programs = Programs::of(work.partition);
+    let storage = Storage::of(work.partition)?;
+    closure::mark_unclean(work, "the server died");
+    let mut watch = Watch::new(programs.clone(), work.partition.user.uid, is_idle)?;
+    if !watch.left().is_empty() {
+        kill(work, &mut watch)?;
+    }
+    stop_idle(work, &programs, false)?;
+    pid_file::remove(work);
+    storage.flush().map(drop)
+}
+
 /// Nothing ran: how did the last run end?
 fn was_down(work: &Work) -> Stopped {
     closure::unclean(work.partition).map_or(Stopped::WasDown, Stopped::WasDownUnclean)

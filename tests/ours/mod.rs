@@ -21,6 +21,7 @@ mod places;
 mod processes;
 mod ready;
 mod reports;
+mod run;
 mod setup;
 mod shell;
 mod signals;
@@ -58,6 +59,7 @@ pub fn all() -> Vec<Scenario> {
         processes::ALL,
         ready::ALL,
         reports::ALL,
+        run::ALL,
         setup::ALL,
         signals::ALL,
         snapshot::ALL,
