@@ -6,6 +6,7 @@ pub mod databases;
 pub mod diagnosis;
 pub mod grouped;
 pub mod logs;
+pub mod managers;
 pub mod setup;
 pub mod shell;
 pub mod support;
@@ -168,6 +169,9 @@ stop and restart are the verbs of those names.")]
     /// Diagnosis and the last resorts.
     #[command(flatten)]
     Diagnosis(diagnosis::DiagnosisVerb),
+    /// What managers of services call.
+    #[command(flatten)]
+    Managers(managers::ManagersVerb),
     /// Say which program and version this is
     Version,
     /// Internal: compress an archived log

@@ -9,7 +9,17 @@ use std::ffi::OsStr;
 const GROUPS: [(&str, &[&str]); 7] = [
     (
         "Life cycle",
-        &["start", "stop", "quit", "restart", "status", "statusd"],
+        &[
+            "start",
+            "stop",
+            "quit",
+            "restart",
+            "try-restart",
+            "force-reload",
+            "status",
+            "statusd",
+            "all",
+        ],
     ),
     ("Console", &["monitor", "live", "console", "cmd"]),
     (

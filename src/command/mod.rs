@@ -9,6 +9,7 @@ mod identity;
 mod live;
 mod loading;
 mod logs;
+mod managers;
 mod restart;
 mod service;
 mod setup;
@@ -93,6 +94,7 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         Verb::Support(verb) => support::run(call, verb, ui),
         Verb::Shell(verb) => shell::run(call, verb, ui),
         Verb::Diagnosis(verb) => diagnosis::run(call, verb, ui),
+        Verb::Managers(verb) => managers::run(call, verb, ui),
         Verb::Version => {
             ui.line(&format!("rc_domino {}", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Done)

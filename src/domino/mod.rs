@@ -25,6 +25,7 @@ pub mod masking;
 pub mod nsd;
 pub mod one_touch;
 pub mod partition;
+pub mod partitions;
 pub mod pid_file;
 pub mod processes;
 pub mod progress;

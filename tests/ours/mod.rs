@@ -16,6 +16,7 @@ mod faults;
 mod hooks;
 mod hostile;
 mod logs;
+mod partitions;
 mod places;
 mod processes;
 mod ready;
@@ -45,6 +46,7 @@ pub fn all() -> Vec<Scenario> {
         hooks::ALL,
         hostile::ALL,
         logs::ALL,
+        partitions::ALL,
         places::ALL,
         processes::ALL,
         ready::ALL,
