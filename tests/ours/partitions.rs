@@ -1,4 +1,4 @@
-//! Several servers on one host (D120–D122): each user's own configuration, and
+//! Several servers on one host (D120, D121, D122): each user's own configuration, and
 //! `all` for the lot of them.
 
 use crate::standin::{self, Layout};
