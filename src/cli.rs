@@ -29,10 +29,15 @@ pub enum Persona {
     EntryFor(OsString),
     /// `rc_domino_script`: acts itself; the service manager calls this one.
     Script,
+    /// `…/ocf/resource.d/PROVIDER/domino`: a cluster's resource agent.
+    Agent,
 }
 
 /// The persona behind the name the program was called by.
 pub fn persona(argument_zero: Option<&OsStr>) -> Persona {
+    if argument_zero.is_some_and(is_agent) {
+        return Persona::Agent;
+    }
     let name = argument_zero
         .and_then(|path| Path::new(path).file_name())
         .and_then(OsStr::to_str)
@@ -42,6 +47,13 @@ pub fn persona(argument_zero: Option<&OsStr>) -> Persona {
         Some(user) if !user.is_empty() => Persona::EntryFor(user.into()),
         _ => Persona::Entry,
     }
+}
+
+/// Whether a path is one at which a cluster looks for its agents.
+fn is_agent(path: &OsStr) -> bool {
+    let parts: Vec<_> = Path::new(path).iter().rev().take(4).collect();
+    matches!(parts.as_slice(), [name, _, directory, ocf]
+        if *name == "domino" && *directory == "resource.d" && *ocf == "ocf")
 }
 
 /// When to use colour.
@@ -87,6 +99,12 @@ pub struct Options {
     /// This program began this run, in a login of the Domino user
     #[arg(long, hide = true)]
     pub in_login: bool,
+    /// A further configuration file, as DOMINO_ENV_FILE names one
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub config: Option<OsString>,
+    /// How long a shutdown may take, in place of DOMINO_SHUTDOWN_TIMEOUT
+    #[arg(long, value_name = "SECONDS", hide = true)]
+    pub shutdown_timeout: Option<u32>,
     /// When to use colour
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub color: Color,
@@ -221,6 +239,9 @@ pub struct StartArgs {
         default_missing_value = "300"
     )]
     pub wait: Option<u32>,
+    /// The host that claims the data directory is dead for certain
+    #[arg(long)]
+    pub take_over: bool,
 }
 
 impl StartArgs {
@@ -360,7 +381,10 @@ impl Front {
         while let Some(argument) = arguments.next() {
             if argument == "--user" {
                 front.user = arguments.next().cloned();
-            } else if argument == "--color" {
+            } else if ["--color", "--config", "--shutdown-timeout"]
+                .iter()
+                .any(|option| argument == *option)
+            {
                 arguments.next();
             } else if let Some(user) = argument.as_bytes().strip_prefix(b"--user=") {
                 front.user = Some(OsStr::from_bytes(user).to_owned());
@@ -436,6 +460,8 @@ mod tests {
             Persona::Script
         );
         assert_eq!(of("rc_domino_mail"), Persona::EntryFor("mail".into()));
+        assert_eq!(of("/usr/lib/ocf/resource.d/nashcom/domino"), Persona::Agent);
+        assert_eq!(of("/usr/lib/ocf/resource.d/domino"), Persona::Entry);
         assert_eq!(persona(None), Persona::Entry);
     }
 
@@ -487,14 +513,16 @@ mod tests {
             cli("x start --wait"),
             Some(Verb::Start(StartArgs {
                 wait: Some(300),
-                live: None
+                live: None,
+                ..
             }))
         ));
         assert!(matches!(
             cli("x start live --wait=5"),
             Some(Verb::Start(StartArgs {
                 wait: Some(5),
-                live: Some(Live::Live)
+                live: Some(Live::Live),
+                ..
             }))
         ));
         assert!(cli("x start now").is_none());

@@ -166,6 +166,66 @@ impl Exit {
     }
 }
 
+/// What an OCF resource agent answers: Open Cluster Framework, Resource Agent
+/// API 1.1, "Return Codes" (github.com/ClusterLabs/OCF-spec). The numbers mean
+/// something else than those of [`Exit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OcfExit {
+    /// Done; `monitor`: running.
+    Success,
+    /// Failed; `monitor`: failed.
+    Generic,
+    /// Wrong arguments.
+    Arguments,
+    /// No such action.
+    Unimplemented,
+    /// Not enough privilege.
+    Permission,
+    /// Something that is needed is not on this host; another may have it.
+    Installed,
+    /// The resource's own parameters are wrong, on every host.
+    Configured,
+    /// `monitor`: cleanly stopped.
+    NotRunning,
+}
+
+impl OcfExit {
+    /// The number that the cluster sees.
+    pub const fn code(self) -> u8 {
+        match self {
+            OcfExit::Success => 0,
+            OcfExit::Generic => 1,
+            OcfExit::Arguments => 2,
+            OcfExit::Unimplemented => 3,
+            OcfExit::Permission => 4,
+            OcfExit::Installed => 5,
+            OcfExit::Configured => 6,
+            OcfExit::NotRunning => 7,
+        }
+    }
+
+    /// What one of our own answers to a start comes down to. A configuration
+    /// that is missing or wrong is this host's: another may have a good one,
+    /// while "not configured" would stop the resource everywhere.
+    pub fn of(exit: Exit) -> OcfExit {
+        match exit {
+            Exit::Done => OcfExit::Success,
+            Exit::Privilege => OcfExit::Permission,
+            Exit::NotInstalled | Exit::NotConfigured => OcfExit::Installed,
+            _ => OcfExit::Generic,
+        }
+    }
+}
+
+impl From<OcfExit> for Exit {
+    fn from(exit: OcfExit) -> Exit {
+        match exit {
+            OcfExit::Success => Exit::Done,
+            other => Exit::Passed(other.code()),
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
         ExitCode::from(exit.code())

@@ -19,6 +19,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
             "status",
             "statusd",
             "all",
+            "ocf",
         ],
     ),
     ("Console", &["monitor", "live", "console", "cmd"]),

@@ -23,10 +23,29 @@ Examples:
   rc_domino all start --wait=300
   rc_domino all clearlog --dry-run")]
     All(AllArgs),
+    /// What a cluster's resource manager calls (OCF resource agent)
+    #[command(after_help = "\
+ACTION: start, stop, monitor (status), meta-data, validate-all.
+Parameters come as OCF_RESKEY_NAME: user, config, shutdown_timeout, ready,
+take_over; 'rc_domino ocf meta-data' explains them. OCF_CHECK_LEVEL: 0 the
+server's process runs, 10 its console answers, 20 it has its NRPC port.
+Exit codes are OCF's: 0 done or running, 7 not running, 1 failed, 2 to 6.
+
+Examples:
+  /usr/lib/ocf/resource.d/nashcom/domino monitor
+  OCF_CHECK_LEVEL=20 rc_domino ocf monitor")]
+    Ocf {
+        /// What to do
+        #[arg(value_name = "ACTION")]
+        action: Option<String>,
+    },
     /// Restart the server, running or not, as LSB has it
     ForceReload,
     /// Restart the server if it runs; nothing to do is a success
     TryRestart,
+    /// Internal: the next start need not ask whether another host has the data
+    #[command(name = "__take-over", hide = true)]
+    TakeOver,
     /// Internal: whether a start would be refused
     #[command(name = "__startable", hide = true)]
     Startable,

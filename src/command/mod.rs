@@ -10,6 +10,7 @@ mod live;
 mod loading;
 mod logs;
 mod managers;
+mod ocf;
 mod restart;
 mod service;
 mod setup;
@@ -40,6 +41,10 @@ pub struct Call {
     pub persona: Persona,
     /// The user named on the command line.
     pub user: Option<OsString>,
+    /// A further configuration file, named on the command line.
+    pub config: Option<OsString>,
+    /// How long a shutdown may take, in seconds, where the command line says.
+    pub shutdown_timeout: Option<u32>,
     /// Whether to act on the server itself, past any service manager.
     pub direct: bool,
     /// The whole command line.

@@ -2,11 +2,13 @@
 
 use super::identity::Needs;
 use super::loading;
+use super::restart::in_child;
 use super::{Call, identity, live, with_work};
 use crate::cli::StartArgs;
+use crate::domino::processes;
 use crate::domino::start::{self, Started};
 use crate::domino::tools::Work;
-use crate::domino::{Partition, lock};
+use crate::domino::{Partition, claim, lock};
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
 use crate::os::lock::Lock;
@@ -17,6 +19,13 @@ use crate::ui::Ui;
 pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
     if let Some(unit) = loading::own_unit(call, &identity)? {
+        if arguments.take_over {
+            // The unit's own start is told by the claim.
+            let exit = in_child(call, &identity, &["__take-over".into()], ui)?;
+            if exit != Exit::Done {
+                return Ok(exit);
+            }
+        }
         return through_unit(call, &unit, arguments, ui);
     }
     let access = loading::access_as(call, &identity, Needs::Login, ui)?;
@@ -45,6 +54,9 @@ pub fn check(partition: &Partition) -> Result<()> {
 /// of it.
 pub fn start_locked(work: &mut Work, lock: &Lock, arguments: StartArgs) -> Result<Exit> {
     let name = shown(&work.partition.name());
+    if arguments.take_over && processes::find(work.partition)?.is_empty() {
+        claim::take_over(work)?;
+    }
     let started = start::start(work, lock, arguments.ready_within())?;
     let (text, exit) = match started {
         Started::WasRunning(pid) => (

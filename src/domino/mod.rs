@@ -6,6 +6,7 @@ pub mod about;
 pub mod archive;
 pub mod belongings;
 pub mod check;
+pub mod claim;
 pub mod cleanup;
 pub mod client;
 pub mod closure;

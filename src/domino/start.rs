@@ -3,6 +3,7 @@
 
 use super::Partition;
 use super::archive;
+use super::claim;
 use super::closure;
 use super::databases;
 use super::environment::{self, Environment};
@@ -68,6 +69,7 @@ fn check_startable(work: &mut Work, programs: &Programs) -> Result<Option<Pid>> 
         return Ok(Some(server.pid()));
     }
     refuse_disabled(work.partition)?;
+    claim::admit(work)?;
     if !state.can_start() {
         return Err(Error::StartFailed(format!(
             "not started: processes of an earlier server are left: {}; wait for them to end, or end them with 'rc_domino cleanup'",
@@ -88,6 +90,7 @@ pub fn start(work: &mut Work, _lock: &Lock, ready_within: Option<Duration>) -> R
     }
     let handover = prepare(work)?;
     work.check_signals("the server was not started")?;
+    claim::take(work)?;
     let launched = launch(work, &handover)?;
     pid_file::write(work, launched.pid());
     one_touch::clean_up(work, &handover);
@@ -210,6 +213,7 @@ fn launch(work: &mut Work, handover: &Handover) -> Result<Launched> {
         let input = work.partition.settings.input_file();
         let stdin = File::open(&input).map_err(Error::file("open", &input))?;
         launch.args = arguments(work, handover);
+        claim::sign_of_life(&stdin);
         launch.stdin = Stream::File(stdin);
         match log_forwarder(work) {
             Some(forwarder) => launch_forwarded(work, launch, &forwarder)?,
@@ -337,6 +341,9 @@ fn died(work: &mut Work, launched: &mut Launched) -> Error {
         Ok(status) => ToolEnd::Ended(status).describe(),
         Err(_) => "ended".to_owned(),
     };
+    if processes::find(work.partition).is_ok_and(|left| left.is_empty()) {
+        claim::release(work);
+    }
     let log = ServerLog::of(work.partition);
     let text = log.since(launched.offset);
     let lines: Vec<String> = text

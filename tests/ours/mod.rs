@@ -16,12 +16,14 @@ mod faults;
 mod hooks;
 mod hostile;
 mod logs;
+mod ocf;
 mod partitions;
 mod places;
 mod processes;
 mod ready;
 mod reports;
 mod setup;
+mod shared_data;
 mod shell;
 mod signals;
 mod status_forms;
@@ -46,6 +48,7 @@ pub fn all() -> Vec<Scenario> {
         hooks::ALL,
         hostile::ALL,
         logs::ALL,
+        ocf::ALL,
         partitions::ALL,
         places::ALL,
         processes::ALL,
@@ -56,6 +59,7 @@ pub fn all() -> Vec<Scenario> {
         status_forms::ALL,
         stopping::ALL,
         units::ALL,
+        shared_data::ALL,
         shell::ALL,
         support_verbs::ALL,
         unclean::ALL,

@@ -6,10 +6,11 @@ mod siblings;
 mod table;
 
 use super::identity::{self, Needs};
-use super::{Call, loading, restart, start};
+use super::{Call, loading, ocf, restart, start, with_work};
 use crate::cli::StartArgs;
 use crate::cli::managers::ManagersVerb;
 use crate::domino::start::refuse_disabled;
+use crate::domino::{claim, lock, processes};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::ui::Ui;
@@ -19,8 +20,10 @@ use siblings::Siblings;
 pub fn run(call: &Call, verb: ManagersVerb, ui: &mut Ui) -> Result<Exit> {
     match verb {
         ManagersVerb::All(arguments) => all::run(call, &arguments.words, ui),
+        ManagersVerb::Ocf { action } => Ok(ocf::run(call, action.as_deref(), ui)),
         ManagersVerb::ForceReload => restart::run(call, StartArgs::default(), ui),
         ManagersVerb::TryRestart => try_restart(call, ui),
+        ManagersVerb::TakeOver => take_over(call, ui),
         ManagersVerb::Startable => startable(call, ui),
     }
 }
@@ -52,4 +55,19 @@ fn startable(call: &Call, ui: &mut Ui) -> Result<Exit> {
     start::check(&partition)?;
     refuse_disabled(&partition)?;
     Ok(Exit::Done)
+}
+
+/// The claim for a start that the service manager is going to make.
+fn take_over(call: &Call, ui: &mut Ui) -> Result<Exit> {
+    let partition = match loading::here(loading::access(call, Needs::Rights, ui)?) {
+        Ok(partition) => partition,
+        Err(exit) => return Ok(exit),
+    };
+    with_work(&partition, ui, |work| {
+        let _lock = lock::acquire(work)?;
+        if processes::find(work.partition)?.is_empty() {
+            claim::take_over(work)?;
+        }
+        Ok(Exit::Done)
+    })
 }
