@@ -11,6 +11,8 @@ MANDIR       = $(DESTDIR)$(PREFIX)/share/man
 SYSCONFDIR   = $(DESTDIR)/etc
 # Where the original lies, and units and site scripts look for it.
 SCRIPTDIR    = $(DESTDIR)/opt/nashcom/startscript
+# Where clusters look for resource agents, whatever PREFIX is.
+AGENTDIR     = $(DESTDIR)/usr/lib/ocf/resource.d/nashcom
 
 # Instances of the templates (@) are for partitions.
 UNITS        = systemd/system/domino.service systemd/system/domino@.service \
@@ -60,6 +62,8 @@ install: build
 	install -d $(SCRIPTDIR)
 	ln -sf $(PREFIX)/bin/rc_domino $(SCRIPTDIR)/rc_domino_script
 	ln -sf $(PREFIX)/bin/rc_domino $(SCRIPTDIR)/rc_domino
+	install -d $(AGENTDIR)
+	ln -sf $(PREFIX)/bin/rc_domino $(AGENTDIR)/domino
 	install -D -m 755 init.d/rc_domino $(SYSCONFDIR)/init.d/rc_domino
 	install -D -m 644 man/rc_domino.8 $(MANDIR)/man8/rc_domino.8
 	install -D -m 644 man/rc_domino_config.5 $(MANDIR)/man5/rc_domino_config.5
@@ -80,6 +84,8 @@ install: build
 uninstall:
 	rm -f $(BINDIR)/rc_domino $(BINDIR)/domino
 	rm -f $(SCRIPTDIR)/rc_domino_script $(SCRIPTDIR)/rc_domino
+	rm -f $(AGENTDIR)/domino
+	-rmdir --ignore-fail-on-non-empty $(AGENTDIR)
 	rm -f $(SYSCONFDIR)/init.d/rc_domino
 	rm -f $(MANDIR)/man8/rc_domino.8 $(MANDIR)/man5/rc_domino_config.5
 	rm -f $(MANDIR)/man7/rc_domino-snapshot.7

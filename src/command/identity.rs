@@ -65,6 +65,14 @@ pub fn settle(call: &Call) -> Result<Identity> {
     Ok(Identity { user, standing })
 }
 
+/// The user whose server is meant where only the host decides: DOMINO_USER,
+/// else `notes`.
+pub fn default_user(call: &Call) -> OsString {
+    call.variable("DOMINO_USER")
+        .unwrap_or(OsStr::new(DEFAULT_USER))
+        .to_owned()
+}
+
 fn user_name(call: &Call) -> Result<OsString> {
     if let Some(user) = &call.user {
         return Ok(user.clone());

@@ -11,6 +11,8 @@ mod identity;
 mod live;
 mod loading;
 mod logs;
+mod managers;
+mod ocf;
 mod restart;
 mod run;
 mod service;
@@ -45,6 +47,10 @@ pub struct Call {
     pub persona: Persona,
     /// The user named on the command line.
     pub user: Option<OsString>,
+    /// A further configuration file, named on the command line.
+    pub config: Option<OsString>,
+    /// How long a shutdown may take, in seconds, where the command line says.
+    pub shutdown_timeout: Option<u32>,
     /// Whether to act on the server itself, past any service manager.
     pub direct: bool,
     /// The whole command line.
@@ -108,6 +114,7 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         Verb::KeeperSecond { pid } => snapshot::second(call, pid),
         Verb::SnapshotFacts => snapshot::facts(call, ui),
         Verb::ForceDown => snapshot::force_down(call, ui),
+        Verb::Managers(verb) => managers::run(call, verb, ui),
         Verb::Version => {
             ui.line(&format!("rc_domino {}", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Done)

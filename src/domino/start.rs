@@ -4,6 +4,7 @@
 use super::Partition;
 use super::archive;
 use super::backup_mode;
+use super::claim;
 use super::closure;
 use super::databases;
 use super::environment::{self, Environment};
@@ -69,6 +70,7 @@ fn check_startable(work: &mut Work, programs: &Programs) -> Result<Option<Pid>> 
         return Ok(Some(server.pid()));
     }
     refuse_disabled(work.partition)?;
+    claim::admit(work)?;
     if !state.can_start() {
         return Err(Error::StartFailed(format!(
             "not started: processes of an earlier server are left: {}; wait for them to end, or end them with 'rc_domino cleanup'",
@@ -100,6 +102,7 @@ pub fn start(work: &mut Work, _lock: &Lock, manner: Manner) -> Result<Started> {
     backup_mode::forget_stale(work);
     let handover = prepare(work)?;
     work.check_signals("the server was not started")?;
+    claim::take(work)?;
     readiness::forget(work.partition);
     let launched = launch(work, &handover, manner)?;
     pid_file::write(work, launched.pid());
@@ -223,6 +226,7 @@ fn launch(work: &mut Work, handover: &Handover, manner: Manner) -> Result<Launch
         let input = work.partition.settings.input_file();
         let stdin = File::open(&input).map_err(Error::file("open", &input))?;
         launch.args = arguments(work, handover);
+        claim::sign_of_life(&stdin);
         launch.stdin = Stream::File(stdin);
         match log_forwarder(work) {
             Some(forwarder) => launch_forwarded(work, launch, &forwarder)?,
@@ -351,6 +355,9 @@ fn died(work: &mut Work, launched: &mut Launched) -> Error {
         Ok(status) => ToolEnd::Ended(status).describe(),
         Err(_) => "ended".to_owned(),
     };
+    if processes::find(work.partition).is_ok_and(|left| left.is_empty()) {
+        claim::release(work);
+    }
     let log = ServerLog::of(work.partition);
     let text = log.since(launched.offset);
     let lines: Vec<String> = text

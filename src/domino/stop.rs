@@ -1,6 +1,7 @@
 //! Stops a server and makes sure that what it wrote is on disk.
 
 use super::archive;
+use super::claim::{self, Elsewhere};
 use super::client;
 use super::closure;
 use super::durable::Storage;
@@ -74,7 +75,7 @@ pub fn stop(work: &mut Work, _lock: &Lock, keep_controller: bool) -> Result<Stop
         hooks::run(work, Hook::PostShutdown, None)?;
         outcome
     } else {
-        was_down(work)
+        was_down(work)?
     };
     // One look tells both what has to be ended still and whether all is gone.
     let mut left = processes::find_among(&programs, uid)?;
@@ -86,6 +87,7 @@ pub fn stop(work: &mut Work, _lock: &Lock, keep_controller: bool) -> Result<Stop
     if !left.is_empty() {
         return Err(still_running(&left));
     }
+    claim::release(work);
     // The kernel tells of a failed write once: the next stop would not see it.
     let count = storage.flush().inspect_err(|_| {
         closure::mark_unclean(work, "what the server wrote could not be flushed to disk");
@@ -129,9 +131,18 @@ pub fn clear_after_crash(work: &mut Work, _lock: &Lock) -> Result<()> {
     storage.flush().map(drop)
 }
 
-/// Nothing ran: how did the last run end?
-fn was_down(work: &Work) -> Stopped {
-    closure::unclean(work.partition).map_or(Stopped::WasDown, Stopped::WasDownUnclean)
+/// Nothing ran here: how did the last run end? On another host it may go on.
+fn was_down(work: &Work) -> Result<Stopped> {
+    if let Some(found) = claim::elsewhere(work.partition)? {
+        let story = found.story(work.partition);
+        return match found {
+            Elsewhere::Lives { .. } => Err(Error::StillRunning(format!(
+                "nothing of it runs here, but {story}; stop it there"
+            ))),
+            Elsewhere::MayLive { .. } => Ok(Stopped::WasDownUnclean(story)),
+        };
+    }
+    Ok(closure::unclean(work.partition).map_or(Stopped::WasDown, Stopped::WasDownUnclean))
 }
 
 fn still_running(left: &[processes::DominoProcess]) -> Error {
@@ -208,7 +219,7 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
             closure::mark_unclean(work, "the server died");
             Stopped::Forcibly(took)
         }
-        None => was_down(work),
+        None => was_down(work)?,
     })
 }
 

@@ -8,6 +8,7 @@
 
 pub mod bounded;
 pub mod clock;
+pub mod crew;
 pub mod family;
 pub mod file_limits;
 pub mod files;

@@ -138,6 +138,8 @@ settings! {
         umask: Octal, "DOMINO_UMASK", "octal", "umask of the server, where it differs from the user's";
         shared_dpoolsize: Number, "DOMINO_SHARED_DPOOLSIZE", "bytes", "passed on as Notes_SHARED_DPOOLSIZE";
         use_java_controller: Switch = "no", "DOMINO_USE_JAVA_CONTROLLER" | "USE_JAVA_CONTROLLER", "", "run the server under the Java controller";
+        take_over: Switch = "no", "DOMINO_TAKE_OVER", "", "another host's claim on the data directory does not count: something else makes sure that only one host uses it";
+        partitions: Text, "DOMINO_PARTITIONS", "", "users whose servers 'rc_domino all' means, in the order of their start";
         remote_setup_port: Port = "1352", "DOMINO_REMOTE_SETUP_PORT", "port", "where a server that is not set up listens for its setup";
         auto_config_env_file: Path or "DOMINO_DATA_PATH/DominoAutoConfig.env", "DOMINO_AUTO_CONFIG_ENV_FILE", "", "One-Touch Setup by environment variables";
         auto_config_json_file: Path or "DOMINO_DATA_PATH/DominoAutoConfig.json", "DOMINO_AUTO_CONFIG_JSON_FILE", "", "One-Touch Setup by a JSON file";

@@ -17,12 +17,15 @@ mod faults;
 mod hooks;
 mod hostile;
 mod logs;
+mod ocf;
+mod partitions;
 mod places;
 mod processes;
 mod ready;
 mod reports;
 mod run;
 mod setup;
+mod shared_data;
 mod shell;
 mod signals;
 mod snapshot;
@@ -55,6 +58,8 @@ pub fn all() -> Vec<Scenario> {
         hooks::ALL,
         hostile::ALL,
         logs::ALL,
+        ocf::ALL,
+        partitions::ALL,
         places::ALL,
         processes::ALL,
         ready::ALL,
@@ -71,6 +76,7 @@ pub fn all() -> Vec<Scenario> {
         status_forms::ALL,
         stopping::ALL,
         units::ALL,
+        shared_data::ALL,
         shell::ALL,
         support_verbs::ALL,
         unclean::ALL,
