@@ -101,6 +101,8 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
             archive::compress(&file).map_err(Error::file("compress", file))?;
             Ok(Exit::Done)
         }
+        Verb::Restartable => restart::restartable(call, ui),
+        Verb::RestartStop => stop::to_restart(call, ui),
         Verb::Catalogue => {
             for entry in crate::settings::catalogue::CATALOGUE {
                 ui.line(&format!(
