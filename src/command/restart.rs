@@ -3,8 +3,8 @@
 use super::identity::{self, Identity, Needs};
 use super::{Call, live, loading, start, stop, with_work};
 use crate::cli::StartArgs;
-use crate::domino::{Partition, lock};
 use crate::domino::start::refuse_disabled;
+use crate::domino::{Partition, lock};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::ui::Ui;

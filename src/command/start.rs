@@ -4,6 +4,7 @@ use super::identity::Needs;
 use super::loading;
 use super::{Call, identity, live, with_work};
 use crate::cli::StartArgs;
+use crate::domino::figures::seconds;
 use crate::domino::start::{self, Started};
 use crate::domino::tools::Work;
 use crate::domino::{Partition, lock};
@@ -61,8 +62,8 @@ pub fn start_locked(work: &mut Work, lock: &Lock, arguments: StartArgs) -> Resul
         ),
         Started::StillStarting(pid, limit) => {
             return Err(Error::StartFailed(format!(
-                "Domino server {name} (pid {pid}) is up but not ready after {} seconds; it goes on starting, see {}",
-                limit.as_secs(),
+                "Domino server {name} (pid {pid}) is up but not ready after {}; it goes on starting, see {}",
+                seconds(limit),
                 work.partition.log().display()
             )));
         }

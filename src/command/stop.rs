@@ -6,6 +6,7 @@ use super::loading;
 use super::{Call, live, with_work};
 use crate::cli::LiveArgs;
 use crate::domino::closure;
+use crate::domino::figures::seconds;
 use crate::domino::processes;
 use crate::domino::stop::{self, Stopped};
 use crate::domino::tools::Work;
@@ -81,23 +82,20 @@ fn tell(work: &mut Work, outcome: Stopped, down: &str) -> Exit {
     let (text, exit) = match outcome {
         Stopped::WasDown => (format!("Domino server {name} {down}"), Exit::Done),
         Stopped::Cleanly(took) => (
-            format!(
-                "Domino server {name} stopped after {} seconds",
-                took.as_secs()
-            ),
+            format!("Domino server {name} stopped after {}", seconds(took)),
             Exit::Done,
         ),
         Stopped::Forcibly(took) => {
             work.reporter.warn(&format!(
-                "Domino server {name} was stopped by force after {} seconds: its databases were not closed cleanly, do not trust a snapshot taken now",
-                took.as_secs()
+                "Domino server {name} was stopped by force after {}: its databases were not closed cleanly, do not trust a snapshot taken now",
+                seconds(took)
             ));
             return Exit::Unclean;
         }
         Stopped::Crashing(took) => {
             work.reporter.warn(&format!(
-                "Domino server {name} crashed while stopping, after {} seconds: its databases were not closed cleanly, do not trust a snapshot taken now",
-                took.as_secs()
+                "Domino server {name} crashed while stopping, after {}: its databases were not closed cleanly, do not trust a snapshot taken now",
+                seconds(took)
             ));
             show_crash(work);
             return Exit::Crashed;

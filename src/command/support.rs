@@ -8,7 +8,7 @@ use crate::cli::support::{Collect, DiagAction, SupportVerb};
 use crate::domino::Partition;
 use crate::domino::about::{self, Section};
 use crate::domino::diagnostics::{self, Wanted, Written};
-use crate::domino::figures::size;
+use crate::domino::figures::{count, many, size};
 use crate::domino::mail::Mailer;
 use crate::domino::tools::Work;
 use crate::error::{Error, Result, shown};
@@ -207,8 +207,8 @@ fn collected(
         work.reporter.info(&line);
     }
     work.reporter.info(&format!(
-        "{} files, {} before compression; passwords and keys are masked by their names",
-        plan.items.len(),
+        "{}, {} before compression; passwords and keys are masked by their names",
+        many(plan.items.len(), "file"),
         size(plan.bytes())
     ));
     if collect.list {
@@ -216,10 +216,10 @@ fn collected(
     }
     let written = diagnostics::write(work, &plan, &wanted)?;
     work.reporter.info(&format!(
-        "Wrote {} ({}, {} values masked); look through it before you give it away",
+        "Wrote {} ({}, {} masked); look through it before you give it away",
         written.path.display(),
         size(written.size),
-        written.masked
+        count(written.masked, "value")
     ));
     Ok(Some(written))
 }

@@ -18,6 +18,8 @@ scenarios![
     two_archivings_wait_for_each_other,
     a_failed_archiving_leaves_the_log,
     a_compressor_that_fails_is_told,
+    no_gzip_is_run,
+    a_missing_directory_for_archives_is_named,
     tags_that_are_none,
     nothing_to_archive,
     clearlog_keeps_what_is_not_its_own,
@@ -157,6 +159,40 @@ fn a_compressor_that_fails_is_told() {
     }
 }
 
+/// D34: the configured `gzip --best` is this program's own.
+fn no_gzip_is_run() {
+    let sandbox = Sandbox::with(&[("COMPRESS_COMMAND", "gzip --best")]);
+    sandbox.file("notes.log", "kept\n");
+    let gzip = sandbox.script("gzip", "exit 9");
+    let path = format!("{}:/usr/bin:/bin", gzip.parent().unwrap().display());
+    sandbox
+        .command(&["archivelog"])
+        .env("PATH", path)
+        .run()
+        .code(0);
+    assert_eq!(files(&sandbox.data, "notes_", ".log.gz").len(), 1);
+}
+
+fn a_missing_directory_for_archives_is_named() {
+    for running in [true, false] {
+        let mut sandbox = Sandbox::new();
+        if running {
+            sandbox.up();
+        } else {
+            sandbox.file("notes.log", "kept\n");
+        }
+        let before = sandbox.console();
+        let missing = sandbox.base.join("nosuch");
+        sandbox.set("DOMINO_LOG_BACKUP_DIR", &missing);
+        let outcome = sandbox.run(&["archivelog"]).code(6);
+        for part in ["nosuch", "no such directory", "DOMINO_LOG_BACKUP_DIR"] {
+            assert!(outcome.said(part), "{outcome}");
+        }
+        assert_eq!(sandbox.console(), before);
+        sandbox.kill();
+    }
+}
+
 fn tags_that_are_none() {
     let sandbox = Sandbox::new();
     sandbox.file("notes.log", "kept\n");
@@ -237,7 +273,7 @@ fn clearlog_keeps_open_files() {
     sandbox
         .run(&["clearlog", "30"])
         .code(0)
-        .stdout_has("Kept 1 files");
+        .stdout_has("Kept 1 file");
     assert!(open.exists() && !closed.exists());
     holder.kill().unwrap();
     holder.wait().unwrap();
@@ -424,7 +460,7 @@ fn logstatus_tells() {
     sandbox.file("notes_200101_000000.log.gz", "x");
     sandbox.file("notes_hub_200101_000000.log.gz", "x");
     let outcome = sandbox.run(&["logstatus"]).code(0);
-    for text in ["notes.log, 2.0 KiB", "1 files of 1 B", "after 12 days"] {
+    for text in ["notes.log, 2.0 KiB", "1 file of 1 B", "after 12 days"] {
         assert!(outcome.said(text), "{text}\n{outcome}");
     }
 }

@@ -21,6 +21,7 @@ mod processes;
 mod ready;
 mod reports;
 mod setup;
+mod setup_sources;
 mod shell;
 mod signals;
 mod status_forms;
@@ -50,6 +51,7 @@ pub fn all() -> Vec<Scenario> {
         ready::ALL,
         reports::ALL,
         setup::ALL,
+        setup_sources::ALL,
         signals::ALL,
         status_forms::ALL,
         stopping::ALL,

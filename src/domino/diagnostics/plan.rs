@@ -466,6 +466,7 @@ mod tests {
             days: 7,
             bytes: 0,
             output: None,
+            journal: None,
         };
         let kept = newest_nsd_first(
             vec![
