@@ -17,6 +17,7 @@ scenarios![
     no_line_is_lost_under_two_writers,
     two_archivings_wait_for_each_other,
     a_failed_archiving_leaves_the_log,
+    a_full_filesystem_for_archives_leaves_the_log needs Root,
     a_compressor_that_fails_is_told,
     no_gzip_is_run,
     a_missing_directory_for_archives_is_named,
@@ -137,6 +138,53 @@ fn a_failed_archiving_leaves_the_log() {
         assert_eq!(sandbox.console(), before);
         assert!(files(&directory, "", "").is_empty());
         sandbox.kill();
+    }
+}
+
+/// What was written of the archive goes.
+fn a_full_filesystem_for_archives_leaves_the_log() {
+    let mut sandbox = Sandbox::new();
+    let directory = sandbox.directory("small");
+    sandbox.set("DOMINO_LOG_BACKUP_DIR", &directory);
+    let options = format!("size=64k,uid={},gid={}", sandbox.ids.0, sandbox.ids.1);
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
+        .arg(&directory)
+        .status();
+    assert!(mounted.unwrap().success());
+    let mut random = vec![0; 300_000];
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut random))
+        .unwrap();
+    let scenario = || {
+        for running in [true, false] {
+            if running {
+                sandbox.up();
+            }
+            let mut log = File::options()
+                .append(true)
+                .create(true)
+                .open(sandbox.log())
+                .unwrap();
+            log.write_all(&random).unwrap();
+            sandbox.own(&sandbox.log());
+            let before = fs::read(sandbox.log()).unwrap();
+            let outcome = sandbox.run(&["archivelog"]).code(1);
+            assert!(outcome.said("No space left"), "{outcome}");
+            assert!(fs::read(sandbox.log()).unwrap() == before);
+            assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+            sandbox.kill();
+        }
+    };
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(scenario));
+    sandbox.kill();
+    let unmounted = std::process::Command::new("umount")
+        .arg("-l")
+        .arg(&directory)
+        .status();
+    assert!(unmounted.unwrap().success());
+    if let Err(panic) = result {
+        std::panic::resume_unwind(panic);
     }
 }
 

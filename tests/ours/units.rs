@@ -227,7 +227,7 @@ fn a_restart_broken_off_starts_nothing() {
 
 const RESTARTS: [&str; 3] = ["restart", "restartcompact", "restartfixup"];
 
-/// It is refused before the stop, through the unit and without it.
+/// D35: it is refused before the stop, through the unit and without it.
 fn a_restart_of_a_disabled_server_leaves_it_up() {
     let sandbox = with_unit(&[]);
     run(&sandbox, &["start"]).code(0);
