@@ -18,6 +18,7 @@ use crate::cli::snapshot::{FreezeArgs, SnapshotVerb, ThawArgs};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::os::users;
+use crate::snapshot::callers::Caller;
 use crate::snapshot::place::Place;
 use crate::snapshot::protocol::Request;
 use crate::snapshot::record::{Found, Phase, Record};
@@ -35,7 +36,7 @@ pub fn run(call: &Call, verb: SnapshotVerb, ui: &mut Ui) -> Result<Exit> {
             verdict::pass_on(call, caller, "freeze", done, ui)
         }
         SnapshotVerb::Thaw(arguments) => {
-            let caller = arguments.caller;
+            let caller = arguments.caller.unwrap_or(Caller::Generic);
             let done = thaw(call, arguments, true, ui);
             verdict::pass_on(call, caller, "thaw", done, ui)
         }
@@ -116,12 +117,17 @@ fn thaw(call: &Call, arguments: ThawArgs, thaw: bool, ui: &mut Ui) -> Result<Exi
     let place = Place::of(&call.root, identity.user.uid);
     place.prepare()?;
     let mut asked = Asked::new(ui, arguments.json);
-    let exit = match nothing_to_bring_back(&place, thaw, &mut asked) {
+    let caller = arguments.caller.map(|caller| caller.name().to_owned());
+    let exit = match nothing_to_bring_back(&place, thaw, caller.as_deref(), &mut asked) {
         Some(exit) => exit,
         None => {
             let budget = arguments.budget.filter(|seconds| *seconds > 0);
             let conversation = Conversation {
-                request: if thaw { Request::Thaw } else { Request::Abort },
+                request: if thaw {
+                    Request::Thaw { caller }
+                } else {
+                    Request::Abort { caller }
+                },
                 deadline: budget
                     .and_then(|seconds| began.checked_add(Duration::from_secs(seconds))),
                 force: false,
@@ -136,9 +142,19 @@ fn thaw(call: &Call, arguments: ThawArgs, thaw: bool, ui: &mut Ui) -> Result<Exi
 }
 
 /// The answer where no freeze is to be ended: there was none, or it is over.
-fn nothing_to_bring_back(place: &Place, thaw: bool, asked: &mut Asked) -> Option<Exit> {
+fn nothing_to_bring_back(
+    place: &Place,
+    thaw: bool,
+    caller: Option<&str>,
+    asked: &mut Asked,
+) -> Option<Exit> {
     let (why, exit) = match Record::load(place) {
         Found::Here(record) if record.phase.is_live() => return None,
+        // What is over is told to the one it concerns.
+        Found::Here(record) if caller.is_some_and(|caller| caller != record.caller) => {
+            asked.say("Nothing is frozen for this caller");
+            return Some(if thaw { Exit::Failed } else { Exit::Done });
+        }
         Found::Here(record) => (
             record.broken.map(|broken| broken.why).unwrap_or_default(),
             Exit::BudgetSpent,

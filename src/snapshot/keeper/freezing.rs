@@ -253,8 +253,15 @@ impl Keeper {
         match event {
             None if remaining.is_some_and(|left| left.is_zero()) => self.no_thaw_came(),
             None => {}
-            Some(Event::Asked(id, request @ (Request::Thaw | Request::Abort))) => {
-                self.waiting.push((id, request == Request::Thaw));
+            Some(Event::Asked(id, request @ (Request::Thaw { .. } | Request::Abort { .. }))) => {
+                let (caller, thaw) = match request {
+                    Request::Thaw { caller } => (caller, true),
+                    Request::Abort { caller } => (caller, false),
+                    _ => return,
+                };
+                if !self.wait_for_return(id, caller, thaw) {
+                    return;
+                }
                 if let Some(record) = &mut self.record {
                     record.become_phase(Phase::Resuming);
                 }

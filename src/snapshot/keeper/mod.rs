@@ -211,7 +211,7 @@ impl Keeper {
                 self.begin(mode);
             }
             // There is nothing to bring back.
-            Event::Asked(id, Request::Thaw) => self.callers.done(id, 1),
+            Event::Asked(id, Request::Thaw { .. }) => self.callers.done(id, 1),
             Event::Signal => self.finished = true,
             other => self.attend(other),
         }
@@ -244,14 +244,15 @@ impl Keeper {
                 self.callers.warn(id, &text);
                 self.callers.done(id, crate::exit::Exit::Locked.code());
             }
-            Event::Asked(id, request @ (Request::Thaw | Request::Abort)) => {
-                let thaw = request == Request::Thaw;
-                self.waiting.push((id, thaw));
-                self.cancel(if thaw {
-                    "a thaw came while it was still under way"
-                } else {
-                    "it was aborted"
-                });
+            Event::Asked(id, Request::Thaw { caller }) => {
+                if self.wait_for_return(id, caller, true) {
+                    self.cancel("a thaw came while it was still under way");
+                }
+            }
+            Event::Asked(id, Request::Abort { caller }) => {
+                if self.wait_for_return(id, caller, false) {
+                    self.cancel("it was aborted");
+                }
             }
             Event::Asked(id, Request::Stay) => self.stay_down(id),
             Event::Asked(id, Request::Force) => self.force(id),
@@ -264,6 +265,27 @@ impl Keeper {
             Event::Ended(_) => {}
             Event::Signal => self.cancel("the keeper was told to end"),
         }
+    }
+
+    /// Has a thaw or an abort wait for the server's return; false where the
+    /// freeze is another product's, which it must not end.
+    fn wait_for_return(&mut self, id: CallerId, caller: Option<String>, thaw: bool) -> bool {
+        let holder = self.record.as_ref().map(|record| record.caller.as_str());
+        let (Some(holder), Some(caller)) = (holder, caller) else {
+            self.waiting.push((id, thaw));
+            return true;
+        };
+        if caller == holder {
+            self.waiting.push((id, thaw));
+            return true;
+        }
+        let text = format!(
+            "the server is frozen for {holder}, not for {caller}: nothing was done; do not trust a snapshot of {caller}'s"
+        );
+        self.callers.warn(id, &text);
+        let locked = crate::exit::Exit::Locked.code();
+        self.callers.done(id, if thaw { locked } else { 0 });
+        false
     }
 
     /// The administrator's word: a stop while the server is down for a freeze.
