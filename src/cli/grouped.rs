@@ -6,11 +6,12 @@ use clap::{Command, CommandFactory};
 use std::ffi::OsStr;
 
 /// The groups with their verbs, in the order of the manual.
-const GROUPS: [(&str, &[&str]); 7] = [
+const GROUPS: [(&str, &[&str]); 8] = [
     (
         "Life cycle",
         &["start", "stop", "quit", "restart", "status", "statusd"],
     ),
+    ("Snapshots", &["snapshot"]),
     ("Console", &["monitor", "live", "console", "cmd"]),
     (
         "Logs",

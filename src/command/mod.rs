@@ -1,6 +1,7 @@
 //! The verbs: each settles whose server is meant, loads the settings, acts on
 //! the server, and maps what came of it to an exit code.
 
+mod backup_mode;
 mod config;
 mod databases;
 mod diagnosis;
@@ -13,6 +14,7 @@ mod restart;
 mod service;
 mod setup;
 pub mod shell;
+mod snapshot;
 mod start;
 mod status;
 mod stop;
@@ -93,6 +95,10 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         Verb::Support(verb) => support::run(call, verb, ui),
         Verb::Shell(verb) => shell::run(call, verb, ui),
         Verb::Diagnosis(verb) => diagnosis::run(call, verb, ui),
+        Verb::Snapshot(verb) => snapshot::run(call, verb, ui),
+        Verb::Keeper => snapshot::keep(call),
+        Verb::SnapshotFacts => snapshot::facts(call, ui),
+        Verb::ForceDown => snapshot::force_down(call, ui),
         Verb::Version => {
             ui.line(&format!("rc_domino {}", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Done)
@@ -103,6 +109,7 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         }
         Verb::Restartable => restart::restartable(call, ui),
         Verb::RestartStop => stop::to_restart(call, ui),
+        Verb::BackupMode { action } => backup_mode::run(call, action, ui),
         Verb::Catalogue => {
             for entry in crate::settings::catalogue::CATALOGUE {
                 ui.line(&format!(

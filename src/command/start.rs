@@ -1,8 +1,8 @@
 //! `start`: starts the server, itself or through its unit.
 
-use super::identity::Needs;
+use super::identity::{Identity, Needs};
 use super::loading;
-use super::{Call, identity, live, with_work};
+use super::{Call, identity, live, snapshot, with_work};
 use crate::cli::StartArgs;
 use crate::domino::figures::seconds;
 use crate::domino::start::{self, Started};
@@ -17,10 +17,24 @@ use crate::ui::Ui;
 /// Runs the verb.
 pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
-    if let Some(unit) = loading::own_unit(call, &identity)? {
+    if let Some(exit) = snapshot::plain::before_start(call, &identity, ui) {
+        return Ok(exit);
+    }
+    in_any_case(call, &identity, arguments, ui)
+}
+
+/// Starts the server whatever a stop remembered for the next `start`: that of
+/// a restart is none of those.
+pub fn in_any_case(
+    call: &Call,
+    identity: &Identity,
+    arguments: StartArgs,
+    ui: &mut Ui,
+) -> Result<Exit> {
+    if let Some(unit) = loading::own_unit(call, identity)? {
         return through_unit(call, &unit, arguments, ui);
     }
-    let access = loading::access_as(call, &identity, Needs::Login, ui)?;
+    let access = loading::access_as(call, identity, Needs::Login, ui)?;
     let partition = match loading::here(access) {
         Ok(partition) => partition,
         Err(exit) => return Ok(exit),
