@@ -227,6 +227,12 @@ stop and restart are the verbs of those names.")]
         /// The archived log
         file: std::path::PathBuf,
     },
+    /// Internal: whether a server that is restarted could be started
+    #[command(name = "__restartable", hide = true)]
+    Restartable,
+    /// Internal: the stop of a restart, through the unit or not at all
+    #[command(name = "__restart_stop", hide = true)]
+    RestartStop,
     /// Internal: online backup mode, for the snapshot verbs
     #[command(name = "__backup-mode", hide = true)]
     BackupMode {
@@ -234,12 +240,6 @@ stop and restart are the verbs of those names.")]
         #[command(subcommand)]
         action: backup_mode::Action,
     },
-    /// Internal: whether a server that is restarted could be started
-    #[command(name = "__restartable", hide = true)]
-    Restartable,
-    /// Internal: the stop of a restart, through the unit or not at all
-    #[command(name = "__restart_stop", hide = true)]
-    RestartStop,
     /// Internal: the table of all settings, tab-separated, for checks
     #[command(name = "__catalogue", hide = true)]
     Catalogue,

@@ -202,7 +202,7 @@ fn through_unit(
         ui.error("the server is down; 'rc_domino start' starts it");
         return Ok(tool);
     }
-    let started = start::run(call, StartArgs::default(), ui)?;
+    let started = start::in_any_case(call, identity, StartArgs::default(), ui)?;
     Ok(verdict(stopped, tool, started))
 }
 

@@ -123,9 +123,9 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
             archive::compress(&file).map_err(Error::file("compress", file))?;
             Ok(Exit::Done)
         }
-        Verb::BackupMode { action } => backup_mode::run(call, action, ui),
         Verb::Restartable => restart::restartable(call, ui),
         Verb::RestartStop => stop::to_restart(call, ui),
+        Verb::BackupMode { action } => backup_mode::run(call, action, ui),
         Verb::Catalogue => {
             for entry in crate::settings::catalogue::CATALOGUE {
                 ui.line(&format!(

@@ -21,7 +21,7 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
         if !is_down(stopped) {
             return Ok(stopped);
         }
-        let started = start::run(call, arguments, ui)?;
+        let started = start::in_any_case(call, &identity, arguments, ui)?;
         return Ok(worse(stopped, started));
     }
     let access = loading::access_as(call, &identity, Needs::Login, ui)?;

@@ -1,6 +1,6 @@
 //! `start`: starts the server, itself or through its unit.
 
-use super::identity::Needs;
+use super::identity::{Identity, Needs};
 use super::loading;
 use super::restart::in_child;
 use super::{Call, ask_for_time, identity, live, snapshot, with_work};
@@ -23,17 +23,28 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     if let Some(exit) = snapshot::plain::before_start(call, &identity, ui) {
         return Ok(exit);
     }
-    if let Some(unit) = loading::own_unit(call, &identity)? {
+    in_any_case(call, &identity, arguments, ui)
+}
+
+/// Starts the server whatever a stop remembered for the next `start`: that of
+/// a restart is none of those.
+pub fn in_any_case(
+    call: &Call,
+    identity: &Identity,
+    arguments: StartArgs,
+    ui: &mut Ui,
+) -> Result<Exit> {
+    if let Some(unit) = loading::own_unit(call, identity)? {
         if arguments.take_over {
             // The unit's own start is told by the claim.
-            let exit = in_child(call, &identity, &["__take-over".into()], ui)?;
+            let exit = in_child(call, identity, &["__take-over".into()], ui)?;
             if exit != Exit::Done {
                 return Ok(exit);
             }
         }
         return through_unit(call, &unit, arguments, ui);
     }
-    let access = loading::access_as(call, &identity, Needs::Login, ui)?;
+    let access = loading::access_as(call, identity, Needs::Login, ui)?;
     let partition = match loading::here(access) {
         Ok(partition) => partition,
         Err(exit) => return Ok(exit),
