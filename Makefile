@@ -20,6 +20,12 @@ build:
 test:
 	$(CARGO) test
 
+# The VMware adapter under VMware's own code, the backup plug-in of Debian's
+# open-vm-tools, in a container; as root. 77 where it cannot run.
+.PHONY: system-test-vmware
+system-test-vmware:
+	tests/system/vmware.sh
+
 # Side by side in one run; the original beside ours where its path is given:
 # make bench RC_DOMINO_ORIGINAL=/opt/nashcom/startscript/rc_domino_script
 bench:
