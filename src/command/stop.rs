@@ -3,7 +3,7 @@
 
 use super::identity::{self, Identity, Needs};
 use super::loading;
-use super::{Call, live, snapshot, with_work};
+use super::{Call, ask_for_time, live, snapshot, with_work};
 use crate::cli::LiveArgs;
 use crate::domino::closure;
 use crate::domino::processes;
@@ -15,6 +15,7 @@ use crate::exit::Exit;
 use crate::os::lock::Lock;
 use crate::service::systemd::Unit;
 use crate::ui::Ui;
+use std::time::Instant;
 
 /// Runs the verb; `keep_controller` for `quit`.
 pub fn run(call: &Call, arguments: LiveArgs, keep_controller: bool, ui: &mut Ui) -> Result<Exit> {
@@ -52,6 +53,8 @@ fn stop_it(
     with_work(&partition, ui, |work| {
         // Begun with the signals held back: its thread must not take them.
         let _console = live_console(&partition, arguments)?;
+        let until = Instant::now() + stop::longest(&partition.settings);
+        let _beat = ask_for_time(call, move || Instant::now() < until);
         let lock = lock::acquire(work)?;
         stop_locked(work, &lock, keep_controller)
     })

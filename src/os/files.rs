@@ -5,7 +5,7 @@ use nix::unistd::AccessFlags;
 use rustix::fs::{FallocateFlags, Mode, OFlags};
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -101,9 +101,27 @@ pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> 
     .map_err(|error| explain(error, format_args!("cannot write {}", path.display())))
 }
 
+/// As [`write_atomically`], but nothing is flushed: for files that say nothing
+/// after a crash of the host, such as those under /run.
+pub fn write_in_one_step(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    rename_into_place(path, |file| {
+        file.write_all(bytes)?;
+        file.set_permissions(std::fs::Permissions::from_mode(mode & 0o7777))
+    })
+    .map_err(|error| explain(error, format_args!("cannot write {}", path.display())))
+}
+
 /// Puts a new file, which `fill` fills and brings to disk, in the place of
 /// another in one step.
 pub(super) fn swap(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    rename_into_place(path, fill)?;
+    sync_directory(parent_directory(path))
+}
+
+fn rename_into_place(
+    path: &Path,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let directory = parent_directory(path);
     let aside = directory.join(aside_name(name));
@@ -113,7 +131,7 @@ pub(super) fn swap(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) 
         let _ = std::fs::remove_file(&aside);
         return Err(error);
     }
-    sync_directory(directory)
+    Ok(())
 }
 
 fn aside_name(name: &OsStr) -> OsString {
@@ -261,6 +279,40 @@ pub fn free_bytes(path: &Path) -> io::Result<u64> {
 /// and a read-only mount decide; false too when it does not exist.
 pub fn is_writable(path: &Path) -> bool {
     nix::unistd::eaccess(path, AccessFlags::W_OK).is_ok()
+}
+
+/// Writes a small file into a directory, brings it to disk, reads it back and
+/// removes it: what mode bits promise, a filesystem may still refuse.
+pub fn prove_writable(directory: &Path) -> io::Result<()> {
+    let path = directory.join(format!(".rc_domino.{}.trial", std::process::id()));
+    let written = [0x5a; 4096];
+    // A leftover of an earlier process with our pid.
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)?;
+    let mut proof = || -> io::Result<()> {
+        file.write_all(&written)?;
+        file.sync_all()?;
+        file.rewind()?;
+        let mut read = Vec::new();
+        file.read_to_end(&mut read)?;
+        if read == written {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "what was written reads differently",
+        ))
+    };
+    let proven = proof();
+    std::fs::remove_file(&path).and(proven)
 }
 
 /// Whether the effective user may execute the file `path`. As for root any

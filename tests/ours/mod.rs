@@ -17,11 +17,15 @@ mod faults;
 mod hooks;
 mod hostile;
 mod logs;
+mod ocf;
+mod partitions;
 mod places;
 mod processes;
 mod ready;
 mod reports;
+mod run;
 mod setup;
+mod shared_data;
 mod shell;
 mod signals;
 mod snapshot;
@@ -35,6 +39,7 @@ mod stopping;
 mod support_verbs;
 mod unclean;
 mod units;
+mod verify;
 
 /// Every scenario.
 pub fn all() -> Vec<Scenario> {
@@ -53,10 +58,13 @@ pub fn all() -> Vec<Scenario> {
         hooks::ALL,
         hostile::ALL,
         logs::ALL,
+        ocf::ALL,
+        partitions::ALL,
         places::ALL,
         processes::ALL,
         ready::ALL,
         reports::ALL,
+        run::ALL,
         setup::ALL,
         signals::ALL,
         snapshot::ALL,
@@ -68,9 +76,11 @@ pub fn all() -> Vec<Scenario> {
         status_forms::ALL,
         stopping::ALL,
         units::ALL,
+        shared_data::ALL,
         shell::ALL,
         support_verbs::ALL,
         unclean::ALL,
+        verify::ALL,
     ]
     .concat()
 }

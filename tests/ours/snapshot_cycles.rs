@@ -7,6 +7,7 @@
 //! down before.
 
 use super::snapshot::{keeper, record};
+use super::snapshot_faults::tool;
 use crate::standin::{pages, processes};
 use crate::support::{Outcome, Running, Sandbox, wait_until};
 use nix::sys::signal::{Signal, kill};
@@ -223,7 +224,7 @@ impl Cycle<'_> {
             }
             Fault::KilledStop => {
                 self.dice.pause(900);
-                for pid in self.tool("stop") {
+                for pid in tool(sandbox, "stop") {
                     let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
                 }
             }
@@ -272,26 +273,6 @@ impl Cycle<'_> {
                 assert_eq!(sandbox.servers().len(), 1, "{}\n{thaw}", self.label);
             }
         }
-    }
-
-    /// Processes of the program under test with this verb.
-    fn tool(&self, verb: &str) -> Vec<i32> {
-        let base = self.sandbox.top.to_string_lossy().into_owned();
-        fs::read_dir("/proc")
-            .unwrap()
-            .flatten()
-            .filter_map(|entry| {
-                let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
-                let line = fs::read(entry.path().join("cmdline")).ok()?;
-                let environment = fs::read(entry.path().join("environ")).ok()?;
-                let ours = line
-                    .split(|byte| *byte == 0)
-                    .any(|word| word == verb.as_bytes())
-                    && crate::support::holds(&line, "rc_domino")
-                    && crate::support::holds(&environment, &base);
-                ours.then_some(pid)
-            })
-            .collect()
     }
 
     /// A freeze that answered 0 is one: nothing runs and every page is there.

@@ -2,7 +2,7 @@
 //! reboot. Never a server left down, never a 0 for what is not whole.
 
 use super::snapshot::{back, keeper, no_keeper, record, stopping};
-use crate::support::{Running, Sandbox, wait_until};
+use crate::support::{Running, Sandbox, holds, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
@@ -16,6 +16,7 @@ scenarios![
     a_killed_keeper_is_taken_over,
     a_killed_keeper_still_brings_the_server_back,
     a_keeper_killed_while_it_freezes,
+    a_killed_stop_is_finished_before_the_start,
     a_thaw_that_gives_up_changes_nothing,
     no_thaw_came,
     never_is_never,
@@ -128,6 +129,35 @@ fn a_keeper_killed_while_it_freezes() {
     kill(Pid::from_raw(old), Signal::SIGKILL).unwrap();
     freeze.outcome().code(152);
     undone(&sandbox);
+}
+
+/// The server has been told to quit: it runs now and is gone a moment later.
+fn a_killed_stop_is_finished_before_the_start() {
+    let sandbox = slow(1.5);
+    let freeze = sandbox.command(&["snapshot", "freeze"]).spawn();
+    stopping(&sandbox);
+    for pid in tool(&sandbox, "stop") {
+        kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    }
+    freeze.outcome().code(137);
+    undone(&sandbox);
+}
+
+/// Processes of the program under test with this verb.
+pub fn tool(sandbox: &Sandbox, verb: &str) -> Vec<i32> {
+    let base = sandbox.top.to_string_lossy().into_owned();
+    let of_entry = |entry: fs::DirEntry| -> Option<i32> {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let line = fs::read(entry.path().join("cmdline")).ok()?;
+        let environment = fs::read(entry.path().join("environ")).ok()?;
+        let mut words = line.split(|byte| *byte == 0);
+        let ours = words.any(|word| word == verb.as_bytes())
+            && holds(&line, "rc_domino")
+            && holds(&environment, &base);
+        ours.then_some(pid)
+    };
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    entries.filter_map(of_entry).collect()
 }
 
 fn a_thaw_that_gives_up_changes_nothing() {

@@ -58,6 +58,7 @@ impl Keeper {
             since_boot: now,
             deadline_boot: (facts.max_downtime > 0).then_some(now + seconds),
             stay_down: false,
+            stop_unfinished: false,
             broken: None,
         });
         if let Some(record) = &self.record
@@ -153,6 +154,9 @@ impl Keeper {
         let down = [Exit::Done, Exit::Unclean, Exit::Crashed]
             .map(Exit::code)
             .contains(&code);
+        if let Some(record) = &mut self.record {
+            record.stop_unfinished = mode == Mode::Stop && !down;
+        }
         if self.forced && down {
             code = Exit::Unclean.code();
         }

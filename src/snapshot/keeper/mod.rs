@@ -15,7 +15,7 @@ pub mod second;
 use super::history::{self, Entry};
 use super::place::Place;
 use super::protocol::Request;
-use super::record::{self, Break, Broken, Found, Phase, Record};
+use super::record::{self, Break, Broken, Found, Mode, Phase, Record};
 use super::verbs::Verbs;
 use crate::error::{Error, Result};
 use crate::os::lock::Lock;
@@ -181,6 +181,7 @@ impl Keeper {
                 how: Break::Undone,
                 why: "the process that kept the freeze was killed".into(),
             });
+            record.stop_unfinished = record.mode == Mode::Stop;
             record.become_phase(Phase::Resuming);
         }
         self.record = Some(record);
