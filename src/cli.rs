@@ -234,6 +234,12 @@ stop and restart are the verbs of those names.")]
         #[command(subcommand)]
         action: backup_mode::Action,
     },
+    /// Internal: whether a server that is restarted could be started
+    #[command(name = "__restartable", hide = true)]
+    Restartable,
+    /// Internal: the stop of a restart, through the unit or not at all
+    #[command(name = "__restart_stop", hide = true)]
+    RestartStop,
     /// Internal: the table of all settings, tab-separated, for checks
     #[command(name = "__catalogue", hide = true)]
     Catalogue,
@@ -253,7 +259,7 @@ pub enum Live {
 }
 
 /// Arguments of verbs that can be watched.
-#[derive(Clone, Copy, Debug, Default, Args)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args)]
 pub struct LiveArgs {
     /// With the console on the screen
     #[arg(value_name = "live", value_enum, hide_possible_values = true)]

@@ -124,6 +124,8 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
             Ok(Exit::Done)
         }
         Verb::BackupMode { action } => backup_mode::run(call, action, ui),
+        Verb::Restartable => restart::restartable(call, ui),
+        Verb::RestartStop => stop::to_restart(call, ui),
         Verb::Catalogue => {
             for entry in crate::settings::catalogue::CATALOGUE {
                 ui.line(&format!(

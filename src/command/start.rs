@@ -5,6 +5,7 @@ use super::loading;
 use super::restart::in_child;
 use super::{Call, ask_for_time, identity, live, snapshot, with_work};
 use crate::cli::StartArgs;
+use crate::domino::figures::seconds;
 use crate::domino::processes;
 use crate::domino::start::{self, Manner, Started};
 use crate::domino::tools::Work;
@@ -83,8 +84,8 @@ pub fn start_locked(work: &mut Work, lock: &Lock, arguments: StartArgs) -> Resul
         ),
         Started::StillStarting(pid, limit) => {
             return Err(Error::StartFailed(format!(
-                "Domino server {name} (pid {pid}) is up but not ready after {} seconds; it goes on starting, see {}",
-                limit.as_secs(),
+                "Domino server {name} (pid {pid}) is up but not ready after {}; it goes on starting, see {}",
+                seconds(limit),
                 work.partition.log().display()
             )));
         }

@@ -8,6 +8,7 @@ use super::claim;
 use super::closure;
 use super::databases;
 use super::environment::{self, Environment};
+use super::figures::seconds;
 use super::hooks::{self, Hook};
 use super::housekeeping;
 use super::one_touch::{self, Handover};
@@ -313,8 +314,8 @@ fn watch_over(
         if now >= progress {
             progress += PROGRESS_EVERY;
             work.reporter.progress(&format!(
-                "Waiting since {} seconds for the server (pid {pid}) to be ready",
-                now.duration_since(began).as_secs()
+                "Waiting since {} for the server (pid {pid}) to be ready",
+                seconds(now.duration_since(began))
             ));
         }
         live_until(work, &mut launched, give_up.min(now + LOOK_EVERY))?;

@@ -5,6 +5,7 @@ use super::claim::{self, Elsewhere};
 use super::client;
 use super::closure;
 use super::durable::Storage;
+use super::figures::{many, seconds};
 use super::hooks::{self, Hook};
 use super::nsd;
 use super::pid_file;
@@ -93,8 +94,8 @@ pub fn stop(work: &mut Work, _lock: &Lock, keep_controller: bool) -> Result<Stop
         closure::mark_unclean(work, "what the server wrote could not be flushed to disk");
     })?;
     work.reporter.info(&format!(
-        "Flushed {count} filesystem{} that hold{} its data",
-        if count == 1 { "" } else { "s" },
+        "Flushed {} that hold{} its data",
+        many(count, "filesystem"),
         if count == 1 { "s" } else { "" },
     ));
     Ok(outcome)
@@ -277,7 +278,7 @@ fn announce(work: &mut Work) -> Result<()> {
         tell_server(work, &command)?;
         if let Some(delay) = delay.filter(|delay| !delay.is_zero()) {
             work.reporter
-                .info(&format!("Waiting {} seconds after it", delay.as_secs()));
+                .info(&format!("Waiting {} after it", seconds(delay)));
             let until = Instant::now() + delay;
             let wake = crate::os::wait::wait_any(&[], Some(work.signals), &[], Some(until))
                 .map_err(Error::system("wait"))?;
@@ -364,8 +365,8 @@ fn wait_for_shutdown(
                 return Ok(true);
             }
             work.reporter.progress(&format!(
-                "Waiting since {} seconds for {}",
-                now.duration_since(began).as_secs(),
+                "Waiting since {} for {}",
+                seconds(now.duration_since(began)),
                 processes::list(watch.left())
             ));
         }
@@ -425,8 +426,8 @@ pub fn stop_idle(work: &mut Work, programs: &Programs, keep_controller: bool) ->
             watch.look()?;
             for (found, handle) in watch.all() {
                 work.reporter.warn(&format!(
-                    "{found} did not stop within {} seconds and is killed",
-                    limit.as_secs()
+                    "{found} did not stop within {} and is killed",
+                    seconds(limit)
                 ));
                 handle.signal(Signal::SIGKILL).map_err(Error::Processes)?;
             }

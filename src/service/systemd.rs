@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
-use crate::os::bounded::{Output, run_bounded};
+use crate::os::bounded::{Output, Piece, run_bounded};
 use crate::os::signals::Signals;
 use crate::os::spawn::{Child, Launch, Stream};
 use crate::os::wait::wait_any;
@@ -242,6 +242,31 @@ impl Unit {
             .and_then(|mut child| child.wait())
             .map_err(failed)?;
         Ok(code_of(status))
+    }
+
+    /// The unit's last 5,000 lines in the journal, as this caller sees them.
+    pub fn journal_text(&self) -> Result<Vec<u8>> {
+        let mut launch = Launch::new("journalctl");
+        launch.env = std::env::vars_os().collect();
+        launch.args = ["--no-pager", "--lines=5000", "--unit"]
+            .map(OsString::from)
+            .to_vec();
+        launch.args.push(self.name.clone());
+        let mut text = Vec::new();
+        let output = Output::Lines {
+            bound: 8 << 20,
+            each: &mut |piece| {
+                if let Piece::Line(line) = piece {
+                    text.extend_from_slice(line);
+                    text.push(b'\n');
+                }
+            },
+        };
+        run_bounded(launch, Some(ANSWER_LIMIT), None, output).map_err(|cause| Error::Program {
+            program: "journalctl".into(),
+            cause,
+        })?;
+        Ok(text)
     }
 }
 

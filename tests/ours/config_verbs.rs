@@ -368,6 +368,17 @@ fn the_unit_is_edited_and_a_foreign_one_is_not() {
     fs::create_dir_all(&packaged).unwrap();
     let packaged = packaged.join("domino.service");
     fs::write(&packaged, "[Service]\nUser=notes\n").unwrap();
+    // Nothing stays of an edit that came to nothing.
+    let made = path.with_file_name("domino.service.d");
+    for (body, code) in [("true", 0), ("false", 1)] {
+        let editing = sandbox.script("editor", body);
+        sandbox
+            .command(&["systemdcfg"])
+            .env("EDITOR", &editing)
+            .run()
+            .code(code);
+        assert!(!made.exists());
+    }
     let editing = sandbox.script("editor", "printf '[Service]\nTimeoutStopSec=9\n' > \"$1\"");
     sandbox
         .command(&["systemdcfg"])

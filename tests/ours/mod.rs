@@ -25,6 +25,7 @@ mod ready;
 mod reports;
 mod run;
 mod setup;
+mod setup_sources;
 mod shared_data;
 mod shell;
 mod signals;
@@ -66,6 +67,7 @@ pub fn all() -> Vec<Scenario> {
         reports::ALL,
         run::ALL,
         setup::ALL,
+        setup_sources::ALL,
         signals::ALL,
         snapshot::ALL,
         snapshot_callers::ALL,
