@@ -26,6 +26,12 @@ build:
 test:
 	$(CARGO) test
 
+# The VMware adapter under VMware's own code, the backup plug-in of Debian's
+# open-vm-tools, in a container; as root. 77 where it cannot run.
+.PHONY: system-test-vmware
+system-test-vmware:
+	tests/system/vmware.sh
+
 # On real systemd, in containers that systemd-nspawn boots; as root. CASES names
 # some of tests/system/cases.
 system-test:

@@ -24,6 +24,7 @@ scenarios![
     netbackup_budget_follows_its_limit,
     freezes_longer_than_the_budget_are_told,
     half_written_files_do_not_lie_among_those_that_are_run,
+    an_ordinary_user_is_told_to_be_root,
 ];
 
 /// A sandbox whose /etc and /usr its user may write to, as root may.
@@ -566,4 +567,21 @@ fn half_written_files_do_not_lie_among_those_that_are_run() {
     }
     let seen: Vec<_> = seen.into_iter().collect();
     assert_eq!(seen, ["90-rc_domino"]);
+}
+
+/// On the host itself these files are root's to write.
+fn an_ordinary_user_is_told_to_be_root() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .command(&["snapshot", "install", "generic"])
+        .no_env("RC_DOMINO_ROOT")
+        .run()
+        .code(4)
+        .stderr_has("sudo rc_domino snapshot install generic");
+    sandbox
+        .command(&["snapshot", "install", "generic", "--dry-run"])
+        .no_env("RC_DOMINO_ROOT")
+        .run()
+        .code(0)
+        .stdout_has("would write: /etc/rc_domino/pre-snapshot.sh");
 }
