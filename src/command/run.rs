@@ -42,7 +42,11 @@ pub fn run(call: &Call, ui: &mut Ui) -> Result<Exit> {
         ui.warn(&format!("NOTIFY_SOCKET: {cause}; nobody is notified"));
         Notifier::default()
     });
-    let partition = loading::load_as(call, &identity, ui)?;
+    let partition = if self_pid().as_raw() == 1 {
+        loading::load_in_container(call, &identity, ui)?
+    } else {
+        loading::load_as(call, &identity, ui)?
+    };
     start::check(&partition)?;
     tell_grace(&partition, ui);
     let family = Family::head().map_err(Error::system("watch over processes"))?;

@@ -1,13 +1,14 @@
 //! `start`: starts the server, itself or through its unit.
 
-use super::identity::Needs;
+use super::identity::{Identity, Needs};
 use super::loading;
 use super::{Call, ask_for_time, identity, live, with_work};
 use crate::cli::StartArgs;
 use crate::domino::start::{self, Manner, Started};
+use crate::domino::state::State;
 use crate::domino::tools::Work;
 use crate::domino::vitals::Vitals;
-use crate::domino::{Partition, lock};
+use crate::domino::{Partition, lock, processes};
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
 use crate::os::lock::Lock;
@@ -18,7 +19,7 @@ use crate::ui::Ui;
 pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
     if let Some(unit) = loading::own_unit(call, &identity)? {
-        return through_unit(call, &unit, arguments, ui);
+        return through_unit(call, &identity, &unit, arguments, ui);
     }
     let access = loading::access_as(call, &identity, Needs::Login, ui)?;
     let partition = match loading::here(access) {
@@ -78,7 +79,13 @@ pub fn start_locked(work: &mut Work, lock: &Lock, arguments: StartArgs) -> Resul
     Ok(exit)
 }
 
-fn through_unit(call: &Call, unit: &Unit, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
+fn through_unit(
+    call: &Call,
+    identity: &Identity,
+    unit: &Unit,
+    arguments: StartArgs,
+    ui: &mut Ui,
+) -> Result<Exit> {
     let name = shown(unit.name());
     ui.line(&format!("Starting systemd unit {name}"));
     let before = unit.state()?;
@@ -90,11 +97,21 @@ fn through_unit(call: &Call, unit: &Unit, arguments: StartArgs, ui: &mut Ui) -> 
         verdict = unit.state()?.verdict_of_start(&before);
     }
     if code != 0 {
+        let message = format!(
+            "systemd did not start {name}: {}; 'rc_domino systemlog' may show more",
+            verdict.meaning()
+        );
+        let outside = loading::load_as(call, identity, ui)
+            .and_then(|partition| processes::find(&partition))
+            .map(State::of);
         return Err(Error::Service {
-            message: format!(
-                "systemd did not start {name}: {}; 'rc_domino systemlog' may show more",
-                verdict.meaning()
-            ),
+            message: match outside {
+                Ok(state) if state.is_running() => format!(
+                    "{message}; a server runs outside of it: {}; 'rc_domino stop' stops that",
+                    processes::list(state.processes())
+                ),
+                _ => message,
+            },
             exit: verdict,
         });
     }
