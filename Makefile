@@ -59,6 +59,7 @@ install: build
 	install -D -m 755 init.d/rc_domino $(SYSCONFDIR)/init.d/rc_domino
 	install -D -m 644 man/rc_domino.8 $(MANDIR)/man8/rc_domino.8
 	install -D -m 644 man/rc_domino_config.5 $(MANDIR)/man5/rc_domino_config.5
+	install -D -m 644 man/rc_domino-snapshot.7 $(MANDIR)/man7/rc_domino-snapshot.7
 	@# What a site has configured stays; the new samples lie beside it.
 	for file in sysconfig/rc_domino_config $(UNITS); do \
 	    if cmp -s "etc/$$file" "$(SYSCONFDIR)/$$file"; then \
@@ -77,6 +78,7 @@ uninstall:
 	rm -f $(SCRIPTDIR)/rc_domino_script $(SCRIPTDIR)/rc_domino
 	rm -f $(SYSCONFDIR)/init.d/rc_domino
 	rm -f $(MANDIR)/man8/rc_domino.8 $(MANDIR)/man5/rc_domino_config.5
+	rm -f $(MANDIR)/man7/rc_domino-snapshot.7
 
 clean:
 	$(CARGO) clean

@@ -1,5 +1,6 @@
 //! From the command line to a verb: names, arguments, aliases. No I/O.
 
+pub mod backup_mode;
 pub mod completions;
 pub mod config;
 pub mod databases;
@@ -9,6 +10,7 @@ pub mod grouped;
 pub mod logs;
 pub mod setup;
 pub mod shell;
+pub mod snapshot;
 pub mod support;
 
 use crate::exit::Exit;
@@ -172,13 +174,37 @@ stop and restart are the verbs of those names.")]
     /// Diagnosis and the last resorts.
     #[command(flatten)]
     Diagnosis(diagnosis::DiagnosisVerb),
+    /// Freeze the databases for a snapshot, and thaw them
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        subcommand_value_name = "VERB",
+        subcommand_help_heading = "Verbs"
+    )]
+    Snapshot(snapshot::SnapshotVerb),
     /// Say which program and version this is
     Version,
+    /// Internal: keep a freeze from its beginning to the server's return
+    #[command(name = "__keeper", hide = true)]
+    Keeper,
+    /// Internal: what the keeper must know of the server, as JSON
+    #[command(name = "__snapshot-facts", hide = true)]
+    SnapshotFacts,
+    /// Internal: kill every process of the server, for freeze --force
+    #[command(name = "__force-down", hide = true)]
+    ForceDown,
     /// Internal: compress an archived log
     #[command(name = "__compress", hide = true)]
     Compress {
         /// The archived log
         file: std::path::PathBuf,
+    },
+    /// Internal: online backup mode, for the snapshot verbs
+    #[command(name = "__backup-mode", hide = true)]
+    BackupMode {
+        /// What to do
+        #[command(subcommand)]
+        action: backup_mode::Action,
     },
     /// Internal: the table of all settings, tab-separated, for checks
     #[command(name = "__catalogue", hide = true)]
@@ -204,6 +230,9 @@ pub struct LiveArgs {
     /// With the console on the screen
     #[arg(value_name = "live", value_enum, hide_possible_values = true)]
     pub live: Option<Live>,
+    /// This stop is part of a freeze, not an administrator's word
+    #[arg(long, hide = true)]
+    pub for_snapshot: bool,
 }
 
 /// Arguments of verbs that start a server.
@@ -494,14 +523,16 @@ mod tests {
             cli("x start live --wait=5"),
             Some(Verb::Start(StartArgs {
                 wait: Some(5),
-                live: Some(Live::Live)
+                live: Some(Live::Live),
+                ..
             }))
         ));
         assert!(cli("x start now").is_none());
         assert!(matches!(
             cli("x stop live    "),
             Some(Verb::Stop(LiveArgs {
-                live: Some(Live::Live)
+                live: Some(Live::Live),
+                ..
             }))
         ));
         assert!(cli("x stop  live").is_none());

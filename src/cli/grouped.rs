@@ -6,7 +6,7 @@ use clap::{Command, CommandFactory};
 use std::ffi::OsStr;
 
 /// The groups with their verbs, in the order of the manual.
-const GROUPS: [(&str, &[&str]); 7] = [
+const GROUPS: [(&str, &[&str]); 8] = [
     (
         "Life cycle",
         &[
@@ -20,6 +20,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
             "healthcheck",
         ],
     ),
+    ("Snapshots", &["snapshot"]),
     ("Console", &["monitor", "live", "console", "cmd"]),
     (
         "Logs",

@@ -5,6 +5,8 @@ mod nsd;
 mod resources;
 mod tasks;
 
+pub use cleanup::finder;
+
 use super::identity::Needs;
 use super::loading;
 use super::{Call, with_work};

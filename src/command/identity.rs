@@ -7,7 +7,7 @@ use crate::os::users::{self, User};
 use std::ffi::{OsStr, OsString};
 
 /// The user whose server is meant when nothing says otherwise.
-const DEFAULT_USER: &str = "notes";
+pub const DEFAULT_USER: &str = "notes";
 
 /// How the caller stands to the Domino user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! The verbs: each settles whose server is meant, loads the settings, acts on
 //! the server, and maps what came of it to an exit code.
 
+mod backup_mode;
 mod config;
 mod databases;
 mod diagnosis;
@@ -15,6 +16,7 @@ mod run;
 mod service;
 mod setup;
 pub mod shell;
+mod snapshot;
 mod start;
 mod status;
 mod stop;
@@ -101,6 +103,10 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         Verb::Support(verb) => support::run(call, verb, ui),
         Verb::Shell(verb) => shell::run(call, verb, ui),
         Verb::Diagnosis(verb) => diagnosis::run(call, verb, ui),
+        Verb::Snapshot(verb) => snapshot::run(call, verb, ui),
+        Verb::Keeper => snapshot::keep(call),
+        Verb::SnapshotFacts => snapshot::facts(call, ui),
+        Verb::ForceDown => snapshot::force_down(call, ui),
         Verb::Version => {
             ui.line(&format!("rc_domino {}", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Done)
@@ -109,6 +115,7 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
             archive::compress(&file).map_err(Error::file("compress", file))?;
             Ok(Exit::Done)
         }
+        Verb::BackupMode { action } => backup_mode::run(call, action, ui),
         Verb::Catalogue => {
             for entry in crate::settings::catalogue::CATALOGUE {
                 ui.line(&format!(

@@ -2,7 +2,7 @@
 
 use super::identity::{Identity, Needs};
 use super::loading;
-use super::{Call, ask_for_time, identity, live, with_work};
+use super::{Call, ask_for_time, identity, live, snapshot, with_work};
 use crate::cli::StartArgs;
 use crate::domino::start::{self, Manner, Started};
 use crate::domino::state::State;
@@ -18,6 +18,9 @@ use crate::ui::Ui;
 /// Runs the verb.
 pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
+    if let Some(exit) = snapshot::plain::before_start(call, &identity, ui) {
+        return Ok(exit);
+    }
     if let Some(unit) = loading::own_unit(call, &identity)? {
         return through_unit(call, &identity, &unit, arguments, ui);
     }

@@ -3,7 +3,7 @@
 
 use super::identity::{self, Identity, Needs};
 use super::loading;
-use super::{Call, ask_for_time, live, with_work};
+use super::{Call, ask_for_time, live, snapshot, with_work};
 use crate::cli::LiveArgs;
 use crate::domino::closure;
 use crate::domino::processes;
@@ -20,10 +20,31 @@ use std::time::Instant;
 /// Runs the verb; `keep_controller` for `quit`.
 pub fn run(call: &Call, arguments: LiveArgs, keep_controller: bool, ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
-    if let Some(unit) = loading::own_unit(call, &identity)? {
-        return through_unit(call, &identity, &unit, arguments, ui);
+    let was_down = if arguments.for_snapshot {
+        None
+    } else {
+        snapshot::plain::before_stop(call, &identity, ui)?
+    };
+    let exit = stop_it(call, &identity, arguments, keep_controller, ui)?;
+    if let Some(before) = was_down
+        && exit == Exit::Done
+    {
+        snapshot::plain::after_stop(&before, ui);
     }
-    let access = loading::access_as(call, &identity, Needs::Login, ui)?;
+    Ok(exit)
+}
+
+fn stop_it(
+    call: &Call,
+    identity: &Identity,
+    arguments: LiveArgs,
+    keep_controller: bool,
+    ui: &mut Ui,
+) -> Result<Exit> {
+    if let Some(unit) = loading::own_unit(call, identity)? {
+        return through_unit(call, identity, &unit, arguments, ui);
+    }
+    let access = loading::access_as(call, identity, Needs::Login, ui)?;
     let partition = match loading::here(access) {
         Ok(partition) => partition,
         Err(exit) => return Ok(exit),

@@ -4,6 +4,7 @@
 
 pub mod about;
 pub mod archive;
+pub mod backup_mode;
 pub mod belongings;
 pub mod check;
 pub mod cleanup;

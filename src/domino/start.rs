@@ -3,6 +3,7 @@
 
 use super::Partition;
 use super::archive;
+use super::backup_mode;
 use super::closure;
 use super::databases;
 use super::environment::{self, Environment};
@@ -96,6 +97,7 @@ pub fn start(work: &mut Work, _lock: &Lock, manner: Manner) -> Result<Started> {
     if let Some(server) = check_startable(work, &programs)? {
         return Ok(Started::WasRunning(server));
     }
+    backup_mode::forget_stale(work);
     let handover = prepare(work)?;
     work.check_signals("the server was not started")?;
     readiness::forget(work.partition);

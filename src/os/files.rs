@@ -304,6 +304,36 @@ pub fn open_append(path: &Path, mode: u32) -> io::Result<File> {
     Ok(file)
 }
 
+/// Makes `bytes` all that a file of the effective user's holds, or makes such a
+/// file (mode 0600). For names that come from outside: a link is not followed
+/// but refused, and so is what is no regular file, has further names or
+/// belongs to somebody else.
+pub fn fill_own(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let flags = OFlags::WRONLY
+        | OFlags::CREATE
+        | OFlags::NOFOLLOW
+        | OFlags::NONBLOCK
+        | OFlags::NOCTTY
+        | OFlags::CLOEXEC;
+    let mut file: File = rustix::fs::open(path, flags, Mode::from_raw_mode(0o600))
+        .map_err(|error| explain(error, format_args!("cannot open {}", path.display())))?
+        .into();
+    require_regular(&file, path)?;
+    let found = file.metadata()?;
+    if found.uid() != rustix::process::geteuid().as_raw() || found.nlink() != 1 {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!(
+                "{} belongs to another user or has a second name",
+                path.display()
+            ),
+        ));
+    }
+    file.set_len(0)
+        .and_then(|()| file.write_all(bytes))
+        .map_err(|error| explain(error, format_args!("cannot write {}", path.display())))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -324,6 +354,22 @@ mod tests {
         let error = write_atomically(&missing, b"", 0o600).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         assert!(error.to_string().contains("no/such"), "{error}");
+    }
+
+    #[test]
+    fn only_a_file_of_ones_own_is_filled() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        fill_own(&path, b"a longer line").unwrap();
+        fill_own(&path, b"short").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"short");
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(fill_own(&link, b"x").is_err());
+        std::fs::hard_link(&path, dir.path().join("second")).unwrap();
+        assert!(fill_own(&path, b"x").is_err());
+        assert!(fill_own(dir.path(), b"x").is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"short");
     }
 
     #[test]

@@ -245,6 +245,21 @@ impl Unit {
     }
 }
 
+/// Whether the host goes down: systemd starts nothing any more then.
+pub fn host_is_stopping() -> bool {
+    let mut launch = Launch::new("systemctl");
+    launch.env = std::env::vars_os().collect();
+    launch.args = vec!["is-system-running".into()];
+    launch.stderr = Stream::Null;
+    let mut answer = Vec::new();
+    let output = Output::Bytes {
+        bound: 1 << 10,
+        into: &mut answer,
+    };
+    run_bounded(launch, Some(ANSWER_LIMIT), None, output).is_ok()
+        && answer.trim_ascii() == b"stopping"
+}
+
 /// A systemctl call under way.
 pub struct Job {
     child: Child,

@@ -3,6 +3,7 @@
 
 use crate::support::scenario::Scenario;
 
+mod backup_mode;
 mod bad_input;
 mod cleanup;
 mod concurrency;
@@ -24,6 +25,9 @@ mod run;
 mod setup;
 mod shell;
 mod signals;
+mod snapshot;
+mod snapshot_faults;
+mod snapshot_online;
 mod status_forms;
 mod stopping;
 mod support_verbs;
@@ -33,6 +37,7 @@ mod units;
 /// Every scenario.
 pub fn all() -> Vec<Scenario> {
     [
+        backup_mode::ALL,
         bad_input::ALL,
         cleanup::ALL,
         concurrency::ALL,
@@ -53,6 +58,9 @@ pub fn all() -> Vec<Scenario> {
         run::ALL,
         setup::ALL,
         signals::ALL,
+        snapshot::ALL,
+        snapshot_faults::ALL,
+        snapshot_online::ALL,
         status_forms::ALL,
         stopping::ALL,
         units::ALL,

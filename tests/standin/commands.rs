@@ -1,5 +1,6 @@
 //! The console commands the stand-in knows.
 
+use super::mode::Mode;
 use super::place::host;
 use super::server::{Asked, Server};
 
@@ -24,6 +25,9 @@ impl Server {
                 Some(_) => self.console.line(&format!("{task}: command accepted")),
                 None => self.not_running(task),
             },
+            ["load", "backup", ..] if Mode::load(&self.place.data).on("backup_missing") => {
+                self.console.line("Error: cannot load the program backup");
+            }
             ["load", program, args @ ..] => {
                 self.load(program, args);
             }

@@ -27,6 +27,12 @@
 //! | `nsd_kill_fails=1` | `nsd -kill` kills nothing |
 //! | `compact_delay=S`, `compact_exit=N` | of compact and dbmt |
 //! | `fixup_delay=S`, `fixup_exit=N` | of fixup |
+//! | `backup_delay=S` | until `backup -s` has the databases in backup mode (0.1) |
+//! | `backup_never=1` | they never are, and the task never ends |
+//! | `backup_crash_after=S` | the task dies S after it was loaded |
+//! | `backup_missing=1` | there is no such program: a Domino before 12 |
+//! | `backup_timeout=S` | how long the task waits for the end of the snapshot (120) |
+//! | `backup_linger=S` | how long it works on after that |
 //! | `lifetime=S` | every process ends by itself after this (1800), should a test forget it |
 
 use std::collections::BTreeMap;
