@@ -41,10 +41,10 @@ show() { ct grep -i -e domino -e stop -e quit /tmp/out | grep -v = | cut -c1-120
 
 note "PID 1 of root, who becomes notes; settings from the environment"
 ct sh -eu -c '
+    /stage/standin install /opt/hcl/domino /local/notesdata --owner "$(id -u notes):$(id -g notes)"
     unshare --pid --fork --mount --mount-proc sh -c "mount -t tmpfs none /run; exec env -i --default-signal \
         PATH=/usr/bin:/bin HOME=/root DOMINO_CONFIGURED=yes DOMINO_DATA_PATH=/local/notesdata \
-        DOMINO_SERVER=mail DOMINO_SETTLE_SECONDS=0.2 rc_domino run" >/tmp/out 2>&1 </dev/null &
-    /stage/standin install /opt/hcl/domino /local/notesdata --owner "$(id -u notes):$(id -g notes)"'
+        DOMINO_SERVER=mail DOMINO_SETTLE_SECONDS=0.2 rc_domino run" >/tmp/out 2>&1 </dev/null &'
 wait_for 20 ct grep -q 'server mail is ready' /tmp/out
 [ "$(ct stat -c %U "/proc/$(server_pid)")" = notes ] || fail "the server runs as somebody else"
 ct kill -TERM "$(ct pgrep -o -x rc_domino)"
