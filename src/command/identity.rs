@@ -3,6 +3,7 @@
 use super::Call;
 use crate::cli::Persona;
 use crate::error::{Error, Result};
+use crate::os::process;
 use crate::os::users::{self, User};
 use std::ffi::{OsStr, OsString};
 
@@ -96,13 +97,19 @@ fn user_name(call: &Call) -> Result<OsString> {
     Ok(OsStr::new(DEFAULT_USER).to_owned())
 }
 
-/// The caller himself as the Domino user, where he has no name on this host: a
-/// container may run under any number (OpenShift gives each project its own).
-/// Such a caller can become nobody else, so that DOMINO_USER, or the default,
-/// only says what he is called; `--user` must be meant.
+/// The caller himself as the Domino user, where he has no name and the first
+/// process is his: a container may run under any number (OpenShift gives each
+/// project its own). Such a caller can become nobody else, so that DOMINO_USER,
+/// or the default, only says what he is called; `--user` must be meant.
+///
+/// On a host the first process is root's. Somebody whose directory service is
+/// down would see no server there and be told that all is well.
 fn nameless(call: &Call, name: &OsStr) -> Option<User> {
     let uid = users::effective_uid();
-    if uid == 0 || call.user.is_some() || !matches!(own_entry(call, uid), Ok(None)) {
+    if uid == 0 || call.user.is_some() || process::owner(process::FIRST) != Some(uid) {
+        return None;
+    }
+    if !matches!(own_entry(call, uid), Ok(None)) {
         return None;
     }
     let home = call.variable("HOME").unwrap_or(OsStr::new("/"));

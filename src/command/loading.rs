@@ -60,6 +60,22 @@ pub fn load_as(call: &Call, identity: &Identity, ui: &mut Ui) -> Result<Partitio
     load(call, identity, inherited, ui)
 }
 
+/// As [`load_as`], for the first process of a container: what its environment
+/// says is its configuration, also where root has to become the user.
+pub fn load_in_container(call: &Call, identity: &Identity, ui: &mut Ui) -> Result<Partition> {
+    let mut inherited = if identity.standing == Standing::Root {
+        switch::become_user(call, &identity.user)?
+    } else {
+        Vec::new()
+    };
+    for (name, value) in &call.environment {
+        if !inherited.iter().any(|(known, _)| known == name) {
+            inherited.push((name.clone(), value.clone()));
+        }
+    }
+    load(call, identity, inherited, ui)
+}
+
 fn load(
     call: &Call,
     identity: &Identity,

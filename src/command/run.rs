@@ -15,7 +15,7 @@ use crate::error::{Error, Result, shown, signal_name};
 use crate::exit::Exit;
 use crate::os::family::Family;
 use crate::os::lock::Lock;
-use crate::os::process::{Pid, self_pid};
+use crate::os::process::{FIRST, Pid, self_pid};
 use crate::os::signals::Signals;
 use crate::os::wait::wait_any;
 use crate::service::notify::{Heartbeat, Notifier};
@@ -42,7 +42,11 @@ pub fn run(call: &Call, ui: &mut Ui) -> Result<Exit> {
         ui.warn(&format!("NOTIFY_SOCKET: {cause}; nobody is notified"));
         Notifier::default()
     });
-    let partition = loading::load_as(call, &identity, ui)?;
+    let partition = if self_pid() == FIRST {
+        loading::load_in_container(call, &identity, ui)?
+    } else {
+        loading::load_as(call, &identity, ui)?
+    };
     start::check(&partition)?;
     tell_grace(&partition, ui);
     let family = Family::head().map_err(Error::system("watch over processes"))?;
@@ -76,7 +80,7 @@ fn tell_grace(partition: &Partition, ui: &mut Ui) {
             "DOMINO_TERMINATION_GRACE, {} seconds, is not above DOMINO_SHUTDOWN_TIMEOUT, {shutdown} seconds: a server that is still closing its databases would be killed; raise terminationGracePeriodSeconds (Kubernetes) or --stop-timeout (Docker, Podman)",
             grace.as_secs()
         )),
-        None if self_pid().as_raw() == 1 => ui.line(&format!(
+        None if self_pid() == FIRST => ui.line(&format!(
             "The container's runtime must grant a stop more than {shutdown} seconds (DOMINO_SHUTDOWN_TIMEOUT); DOMINO_TERMINATION_GRACE has that checked"
         )),
         _ => {}
@@ -283,7 +287,7 @@ impl Service<'_> {
 
     /// Whatever runs when PID 1 ends is killed.
     fn wait_for_background(&self) {
-        if self_pid().as_raw() != 1 {
+        if self_pid() != FIRST {
             return;
         }
         let until = Instant::now() + BACKGROUND_LIMIT;

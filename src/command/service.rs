@@ -1,9 +1,13 @@
 //! `service` and `statusd`: the server's unit under systemd.
 
+use super::identity::{Identity, Standing};
 use super::{Call, identity, loading, logs, restart, start, stop};
 use crate::cli::{LiveArgs, StartArgs};
-use crate::error::Result;
+use crate::domino::state::State;
+use crate::domino::{Reporter, processes};
+use crate::error::{Result, shown};
 use crate::exit::Exit;
+use crate::service::systemd::Unit;
 use crate::ui::Ui;
 
 /// Shows the unit's state, or does with it what was asked for.
@@ -32,8 +36,29 @@ pub fn run(call: &Call, action: Option<&str>, ui: &mut Ui) -> Result<Exit> {
         "status" | "show" | "cat" | "is-active" | "is-enabled" | "is-failed"
     );
     let code = unit.call(verb, !looks_only && loading::through_sudo(call))?;
+    if verb == "status" && identity.standing != Standing::Other {
+        compare(call, &identity, &unit, ui)?;
+    }
     Ok(match code {
         0 => Exit::Done,
         code => Exit::Passed(code),
     })
+}
+
+/// Says where systemd and /proc disagree: systemd sees only what it started.
+fn compare(call: &Call, identity: &Identity, unit: &Unit, ui: &mut Ui) -> Result<()> {
+    let known = unit.state()?;
+    let partition = loading::load_as(call, identity, ui)?;
+    let state = State::of(processes::find(&partition)?);
+    let name = shown(unit.name());
+    if state.is_running() && !known.is_up() {
+        ui.warn(&format!(
+            "unit {name} is {}, but the server runs, outside of it: {}; 'rc_domino stop' stops it",
+            known.active(),
+            processes::list(state.processes())
+        ));
+    } else if !state.is_running() && known.active() == "active" {
+        ui.warn(&format!("unit {name} is active, but no server runs"));
+    }
+    Ok(())
 }

@@ -8,6 +8,7 @@ use crate::cli::StartArgs;
 use crate::domino::figures::seconds;
 use crate::domino::processes;
 use crate::domino::start::{self, Manner, Started};
+use crate::domino::state::State;
 use crate::domino::tools::Work;
 use crate::domino::vitals::Vitals;
 use crate::domino::{Partition, claim, lock};
@@ -42,7 +43,7 @@ pub fn in_any_case(
                 return Ok(exit);
             }
         }
-        return through_unit(call, &unit, arguments, ui);
+        return through_unit(call, identity, &unit, arguments, ui);
     }
     let access = loading::access_as(call, identity, Needs::Login, ui)?;
     let partition = match loading::here(access) {
@@ -105,7 +106,13 @@ pub fn start_locked(work: &mut Work, lock: &Lock, arguments: StartArgs) -> Resul
     Ok(exit)
 }
 
-fn through_unit(call: &Call, unit: &Unit, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
+fn through_unit(
+    call: &Call,
+    identity: &Identity,
+    unit: &Unit,
+    arguments: StartArgs,
+    ui: &mut Ui,
+) -> Result<Exit> {
     let name = shown(unit.name());
     ui.line(&format!("Starting systemd unit {name}"));
     let before = unit.state()?;
@@ -117,11 +124,21 @@ fn through_unit(call: &Call, unit: &Unit, arguments: StartArgs, ui: &mut Ui) -> 
         verdict = unit.state()?.verdict_of_start(&before);
     }
     if code != 0 {
+        let message = format!(
+            "systemd did not start {name}: {}; 'rc_domino systemlog' may show more",
+            verdict.meaning()
+        );
+        let outside = loading::load_as(call, identity, ui)
+            .and_then(|partition| processes::find(&partition))
+            .map(State::of);
         return Err(Error::Service {
-            message: format!(
-                "systemd did not start {name}: {}; 'rc_domino systemlog' may show more",
-                verdict.meaning()
-            ),
+            message: match outside {
+                Ok(state) if state.is_running() => format!(
+                    "{message}; a server runs outside of it: {}; 'rc_domino stop' stops that",
+                    processes::list(state.processes())
+                ),
+                _ => message,
+            },
             exit: verdict,
         });
     }

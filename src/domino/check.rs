@@ -67,6 +67,18 @@ fn times(partition: &Partition, places: &Places, found: &mut Vec<Finding>) {
             format!("{seconds} seconds are more than a day; the unit is seconds"),
         );
     }
+    if settings
+        .termination_grace
+        .value
+        .is_some_and(|grace| grace <= shutdown)
+    {
+        say(
+            "DOMINO_TERMINATION_GRACE",
+            format!(
+                "not above DOMINO_SHUTDOWN_TIMEOUT, {seconds}: the container's runtime would kill a server that is still closing its databases"
+            ),
+        );
+    }
     if settings.text("DOMINO_SHUTDOWN_DELAYED_SCRIPT").is_some()
         && settings.shutdown_delayed_seconds.value >= shutdown
     {

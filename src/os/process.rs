@@ -217,6 +217,18 @@ fn walk(
     Ok(())
 }
 
+/// The first process of our pid namespace: a host's init, a container's main
+/// process.
+pub const FIRST: Pid = Pid(1);
+
+/// The effective user of a process, as its directory in /proc shows it; none
+/// where there is no such process.
+pub fn owner(pid: Pid) -> Option<u32> {
+    rustix::fs::stat(format!("/proc/{pid}"))
+        .ok()
+        .map(|found| found.st_uid)
+}
+
 /// One process, whatever its user and namespaces; none if there is none.
 pub fn inspect(pid: Pid) -> io::Result<Option<Process>> {
     let proc = procfs::open()?;

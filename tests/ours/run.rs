@@ -30,7 +30,6 @@ scenarios![
     the_socket_is_not_handed_on,
     a_grace_that_is_too_short_is_said,
     healthcheck_of_each_state,
-    a_caller_without_a_name_is_the_domino_user,
 ];
 
 /// A service manager's end of NOTIFY_SOCKET.
@@ -406,32 +405,4 @@ fn healthcheck_of_each_state() {
     fs::remove_file(sandbox.data.join("notes.ini")).unwrap();
     probe(&["ready"], 1, "not ready");
     sandbox.command(&["healthcheck", "other"]).run().code(2);
-}
-
-/// D132: OpenShift runs containers under numbers that no table has.
-fn a_caller_without_a_name_is_the_domino_user() {
-    let mut sandbox = sandbox(&[]);
-    fs::write(
-        sandbox.root.join("etc/passwd"),
-        "root:x:0:0::/root:/bin/sh\nnotes:x:4711:4711::/nowhere:/bin/sh\n",
-    )
-    .unwrap();
-    for name in ["rc_domino_script", "rc_domino"] {
-        let running = sandbox.command(&["run"]).called(name).spawn();
-        sandbox.wait_up();
-        let uid = fs::metadata(format!("/proc/{}", sandbox.launch().pid)).unwrap();
-        assert_eq!(std::os::unix::fs::MetadataExt::uid(&uid), sandbox.ids.0);
-        sandbox.run(&["status"]).code(0).stdout_has("(notes)");
-        running.signal(libc::SIGTERM);
-        running.outcome().code(0);
-        sandbox.reset();
-    }
-    // A name is a name.
-    sandbox.forget("DOMINO_USER");
-    let named = |user: &str| sandbox.command(&["status"]).env("DOMINO_USER", user).run();
-    named("mail").code(3).stdout_has("(mail)");
-    sandbox
-        .run(&["--user", "notes", "status"])
-        .code(4)
-        .stderr_has("notes");
 }

@@ -128,6 +128,9 @@ fn a_server_outside_of_its_unit_is_stopped() {
     let sandbox = with_unit(&[]);
     sandbox.up();
     run(&sandbox, &["status"]).code(0);
+    run(&sandbox, &["statusd"])
+        .code(0)
+        .stderr_has("unit domino.service is inactive, but the server runs, outside of it");
     run(&sandbox, &["stop"]).code(0);
     assert!(sandbox.processes().is_empty());
     assert!(sandbox.console().contains("Server shutdown complete"));

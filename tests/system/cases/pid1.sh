@@ -39,6 +39,20 @@ ended() {
 }
 show() { ct grep -i -e domino -e stop -e quit /tmp/out | grep -v = | cut -c1-120 | sed 's/^/    /'; }
 
+note "PID 1 of root, who becomes notes; settings from the environment"
+ct sh -eu -c '
+    /stage/standin install /opt/hcl/domino /local/notesdata --owner "$(id -u notes):$(id -g notes)"
+    unshare --pid --fork --mount --mount-proc sh -c "mount -t tmpfs none /run; exec env -i --default-signal \
+        PATH=/usr/bin:/bin HOME=/root DOMINO_CONFIGURED=yes DOMINO_DATA_PATH=/local/notesdata \
+        DOMINO_SERVER=mail DOMINO_SETTLE_SECONDS=0.2 rc_domino run" >/tmp/out 2>&1 </dev/null &'
+wait_for 20 ct grep -q 'server mail is ready' /tmp/out
+[ "$(ct stat -c %U "/proc/$(server_pid)")" = notes ] || fail "the server runs as somebody else"
+ct kill -TERM "$(ct pgrep -o -x rc_domino)"
+wait_for 20 ct grep -q 'stopped after' /tmp/out
+wait_for 10 ct sh -c '! pgrep -x rc_domino'
+nothing_left
+ct /stage/standin install /opt/hcl/domino /data --owner $uid:0
+
 for signal in TERM INT; do
     note "PID 1 of user $uid, stopped by SIG$signal"
     mode ''

@@ -40,6 +40,15 @@ picture() {
     ' sh "$unit"
 }
 
+# Both say that there is a server, or that there is nothing at all.
+agree() {
+    case $(picture) in
+        active\ servers=1\ *) ;;
+        failed\ servers=0\ others=0\ * | inactive\ servers=0\ others=0\ *) ;;
+        *) return 1 ;;
+    esac
+}
+
 # Whom to kill, of those that are there.
 victim() {
     case $1 in
@@ -72,8 +81,10 @@ for ((round = 1; round <= count; round++)); do
     wait
     now=$(picture)
     if [ "$now" != "$good" ]; then
-        # A kill that came late hit the restart itself, or what came after.
+        # A kill that came late hit the restart itself, or what came after:
+        # once Domino's recovery had its time, systemd knows.
         [ "$kind" = - ] && fail "after restart $round: $now"
+        wait_for 20 agree
         code 0 ct systemctl restart "$unit"
         now=$(picture)
         [ "$now" = "$good" ] || fail "after restart $round ($kind, moment $moment): $now"

@@ -1,0 +1,38 @@
+#!/bin/bash
+# shellcheck disable=SC2016
+# The templates: a second server, of user mail, beside that of notes.
+# shellcheck source=tests/system/lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+use_unit domino-notify.service
+ct sh -eu -c '
+    useradd -m -s /bin/bash mail-server
+    cp -al /opt/hcl/domino /opt/hcl/domino2
+    /stage/standin install /opt/hcl/domino2 /local/mail --owner "$(id -u mail-server):$(id -g mail-server)"'
+code 0 ct rc_domino start
+first=$(server_pid)
+for kind in domino-notify domino; do
+    unit=$kind@mail-server.service
+    note "$unit"
+    ct sh -c 'cat >/etc/sysconfig/rc_domino_config_mail-server' <<END
+LOTUS=/opt/hcl/domino2
+DOMINO_DATA_PATH=/local/mail
+DOMINO_SERVER=mail
+DOMINO_SYSTEMD_NAME=$unit
+DOMINO_PID_FILE=/run/domino-mail-server/domino.pid
+END
+    code 0 ct rc_domino --user mail-server check
+    code 0 ct rc_domino --user mail-server start
+    state_is "$unit" active
+    code 0 ct rc_domino --user mail-server status
+    said 'Domino Server is running (mail)'
+    [ "$(server_pid)" = "$first" ] || fail "the other server was touched"
+    code 0 ct rc_domino --user mail-server restart
+    code 0 ct rc_domino --user mail-server stop
+    state_is "$unit" inactive
+    code 3 ct rc_domino --user mail-server status
+    code 0 ct rc_domino status
+    state_is domino-notify.service active
+done
+code 0 ct rc_domino stop
+nothing_left
