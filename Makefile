@@ -14,13 +14,21 @@ SCRIPTDIR    = $(DESTDIR)/opt/nashcom/startscript
 # Where clusters look for resource agents, whatever PREFIX is.
 AGENTDIR     = $(DESTDIR)/usr/lib/ocf/resource.d/nashcom
 
-.PHONY: build test bench lint advisories install uninstall clean
+.PHONY: build test cluster-test sysv-test bench lint advisories install uninstall clean
 
 build:
 	$(CARGO) build --release
 
 test:
 	$(CARGO) test
+
+# The resource agent under a real Pacemaker, two nodes; the init script under
+# insserv and its like. As root; they say so and end with 77 where they cannot.
+cluster-test:
+	tests/system/cluster.sh
+
+sysv-test:
+	tests/system/sysv.sh
 
 # Side by side in one run; the original beside ours where its path is given:
 # make bench RC_DOMINO_ORIGINAL=/opt/nashcom/startscript/rc_domino_script

@@ -25,7 +25,12 @@ pub fn run(call: &Call, arguments: LiveArgs, keep_controller: bool, ui: &mut Ui)
     let access = loading::access_as(call, &identity, Needs::Login, ui)?;
     let partition = match loading::here(access) {
         Ok(partition) => partition,
-        Err(exit) => return Ok(exit),
+        Err(exit) => {
+            if super::restart::is_down(exit) {
+                loading::note_for_init(call, &identity, false, ui);
+            }
+            return Ok(exit);
+        }
     };
     check(&partition)?;
     with_work(&partition, ui, |work| {
