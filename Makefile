@@ -18,7 +18,7 @@ AGENTDIR     = $(DESTDIR)/usr/lib/ocf/resource.d/nashcom
 UNITS        = systemd/system/domino.service systemd/system/domino@.service \
                systemd/system/domino-notify.service systemd/system/domino-notify@.service
 
-.PHONY: build test system-test bench cycles lint advisories install uninstall clean
+.PHONY: build test system-test cluster-test sysv-test bench cycles lint advisories install uninstall clean
 
 build:
 	$(CARGO) build --release
@@ -36,6 +36,13 @@ system-test-vmware:
 # some of tests/system/cases.
 system-test:
 	tests/system/run $(CASES)
+# The resource agent under a real Pacemaker, two nodes; the init script under
+# insserv and its like. As root; they say so and end with 77 where they cannot.
+cluster-test:
+	tests/system/cluster.sh
+
+sysv-test:
+	tests/system/sysv.sh
 
 # Side by side in one run; the original beside ours where its path is given:
 # make bench RC_DOMINO_ORIGINAL=/opt/nashcom/startscript/rc_domino_script

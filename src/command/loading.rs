@@ -49,6 +49,19 @@ pub fn access_as(call: &Call, identity: &Identity, needs: Needs, ui: &mut Ui) ->
     }
 }
 
+/// Notes for the host's init scripts what became of a start or stop that root
+/// has called and another process has done. Only root can.
+pub fn note_for_init(call: &Call, identity: &Identity, started: bool, ui: &mut Ui) {
+    if identity.standing != Standing::Root {
+        return;
+    }
+    let user = &identity.user.name;
+    let is_default = *user == identity::default_user(call);
+    if let Err(problem) = service::subsys::note(&call.root, user, is_default, started) {
+        ui.warn(&problem);
+    }
+}
+
 /// Becomes the Domino user in this process, where it is not him yet, and
 /// loads his server's settings.
 pub fn load_as(call: &Call, identity: &Identity, ui: &mut Ui) -> Result<Partition> {

@@ -27,7 +27,13 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     let access = loading::access_as(call, &identity, Needs::Login, ui)?;
     let partition = match loading::here(access) {
         Ok(partition) => partition,
-        Err(exit) => return Ok(exit),
+        Err(exit) => {
+            // What these say is how the stop went: the server is up again.
+            if is_down(exit) {
+                loading::note_for_init(call, &identity, true, ui);
+            }
+            return Ok(exit);
+        }
     };
     check(&partition)?;
     let exit = with_work(&partition, ui, |work| {

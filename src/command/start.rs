@@ -48,7 +48,12 @@ pub fn in_any_case(
     let access = loading::access_as(call, identity, Needs::Login, ui)?;
     let partition = match loading::here(access) {
         Ok(partition) => partition,
-        Err(exit) => return Ok(exit),
+        Err(exit) => {
+            if exit == Exit::Done {
+                loading::note_for_init(call, &identity, true, ui);
+            }
+            return Ok(exit);
+        }
     };
     check(&partition)?;
     let exit = with_work(&partition, ui, |work| {

@@ -48,7 +48,12 @@ fn stop_it(
     let access = loading::access_as(call, identity, Needs::Login, ui)?;
     let partition = match loading::here(access) {
         Ok(partition) => partition,
-        Err(exit) => return Ok(exit),
+        Err(exit) => {
+            if super::restart::is_down(exit) {
+                loading::note_for_init(call, &identity, false, ui);
+            }
+            return Ok(exit);
+        }
     };
     check(&partition)?;
     with_work(&partition, ui, |work| {

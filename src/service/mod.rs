@@ -1,6 +1,7 @@
 //! Who runs services on this host: systemd, or nobody.
 
 pub mod notify;
+pub mod subsys;
 pub mod systemd;
 pub mod unit_check;
 pub mod unit_file;

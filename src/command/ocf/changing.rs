@@ -14,6 +14,10 @@ const MARGIN: Duration = Duration::from_secs(5);
 /// How long a start waits for readiness where the cluster sets no limit.
 const READY_LIMIT: Duration = Duration::from_secs(300);
 
+/// How long what a server left behind that is gone may take to end by itself.
+/// Nobody tells it to, and its databases are not closed cleanly in any case.
+const REMNANTS_LIMIT: u32 = 10;
+
 /// Starts the server; ends when it is ready, or has failed.
 pub fn start(agent: &Agent<'_>, ui: &mut Ui) -> Result<OcfExit> {
     if agent.look("monitor", ui)? == Exit::Done {
@@ -47,7 +51,9 @@ pub fn start(agent: &Agent<'_>, ui: &mut Ui) -> Result<OcfExit> {
 /// logged.
 pub fn stop(agent: &Agent<'_>, ui: &mut Ui) -> Result<OcfExit> {
     warn_of_limit(agent, ui);
-    let exit = agent.run(&["stop"], ui)?;
+    let is_remnants = agent.look("monitor", ui)?.code() == OcfExit::Generic.code();
+    let limit = is_remnants.then_some(REMNANTS_LIMIT);
+    let exit = agent.run_within(limit, &["stop"], ui)?;
     match exit {
         Exit::Done => {}
         Exit::Unclean | Exit::Crashed => agent.note(

@@ -125,19 +125,27 @@ struct Agent<'a> {
 impl Agent<'_> {
     /// Runs another verb of this program for the same server.
     fn run(&self, verb: &[&str], ui: &mut Ui) -> Result<Exit> {
-        switch::run_in_front(self.launch(verb)?, ui)
+        self.run_within(None, verb, ui)
+    }
+
+    /// The same, with another limit for a shutdown, in seconds, where there is
+    /// none of the cluster's own that is shorter.
+    fn run_within(&self, limit: Option<u32>, verb: &[&str], ui: &mut Ui) -> Result<Exit> {
+        let own = self.call.shutdown_timeout;
+        let limit = own.into_iter().chain(limit).min();
+        switch::run_in_front(self.launch(limit, verb)?, ui)
     }
 
     /// The same, silently and with a level-0 monitor's environment.
     fn look(&self, action: &str, ui: &mut Ui) -> Result<Exit> {
-        let mut launch = self.launch(&["ocf", action])?;
+        let mut launch = self.launch(self.call.shutdown_timeout, &["ocf", action])?;
         launch.env.retain(|(name, _)| name != "OCF_CHECK_LEVEL");
         launch.stderr = Stream::Null;
         launch.stdout = Stream::Null;
         switch::run_to_end(launch, ui)
     }
 
-    fn launch(&self, verb: &[&str]) -> Result<Launch> {
+    fn launch(&self, limit: Option<u32>, verb: &[&str]) -> Result<Launch> {
         let mut launch = Launch::new(switch::own_program()?);
         let mut option = |name: &str, value: Option<OsString>| {
             if let Some(value) = value {
@@ -146,10 +154,9 @@ impl Agent<'_> {
         };
         option("--user", Some(self.identity.user.name.clone()));
         option("--config", self.call.config.clone());
-        let seconds = self.call.shutdown_timeout;
         option(
             "--shutdown-timeout",
-            seconds.map(|seconds| seconds.to_string().into()),
+            limit.map(|seconds| seconds.to_string().into()),
         );
         launch.args.push("--direct".into());
         launch.args.extend(verb.iter().map(OsString::from));
