@@ -47,6 +47,7 @@ const GROUPS: [(&str, &[&str]); 8] = [
             "kill",
             "cleanup",
             "resources",
+            "verify",
             "proc",
             "mon",
             "check",

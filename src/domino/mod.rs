@@ -23,6 +23,7 @@ pub mod housekeeping;
 pub mod lock;
 pub mod mail;
 pub mod masking;
+pub mod nrpc;
 pub mod nsd;
 pub mod one_touch;
 pub mod partition;
@@ -42,6 +43,7 @@ pub mod tarball;
 pub mod task_list;
 pub mod tika;
 pub mod tools;
+pub mod verify;
 pub mod waiting;
 pub mod warnings;
 

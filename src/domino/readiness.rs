@@ -1,5 +1,6 @@
 //! When a server that was just started is ready for its users.
 
+use super::nrpc;
 use super::partition::Partition;
 use super::processes::{self, Programs, Role};
 use super::server_log::{ServerLog, contains};
@@ -14,9 +15,6 @@ const READY_TEXTS: [&[u8]; 2] = [
 
 /// Longer than any of them, in bytes.
 const OVERLAP: u64 = 64;
-
-/// The NRPC port that IANA assigns to Notes.
-pub const NRPC_PORT: u16 = 1352;
 
 /// How a server showed that it is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,21 +66,10 @@ impl Readiness<'_> {
             .filter(|found| found.role == Role::Server)
             .map(|found| found.pid())
             .collect();
-        let port = nrpc_port(self.partition);
         let listening = crate::os::sockets::listening_ports_of(&servers).unwrap_or_default();
-        Ok(listening.contains(&port).then_some(Ready::Port(port)))
+        let open = nrpc::ports(self.partition)
+            .into_iter()
+            .find(|open| listening.contains(&open.port));
+        Ok(open.map(|open| Ready::Port(open.port)))
     }
-}
-
-/// The port from `TCPIP_TCPIPADDRESS=0,[address]:port` in notes.ini, else the
-/// assigned one.
-pub fn nrpc_port(partition: &Partition) -> u16 {
-    partition
-        .notes_ini()
-        .ok()
-        .and_then(|ini| {
-            let value = ini.get("TCPIP_TCPIPADDRESS")?.to_str()?.to_owned();
-            value.rsplit(':').next()?.trim().parse().ok()
-        })
-        .unwrap_or(NRPC_PORT)
 }

@@ -5,7 +5,7 @@ use nix::unistd::AccessFlags;
 use rustix::fs::{FallocateFlags, Mode, OFlags};
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -261,6 +261,40 @@ pub fn free_bytes(path: &Path) -> io::Result<u64> {
 /// and a read-only mount decide; false too when it does not exist.
 pub fn is_writable(path: &Path) -> bool {
     nix::unistd::eaccess(path, AccessFlags::W_OK).is_ok()
+}
+
+/// Writes a small file into a directory, brings it to disk, reads it back and
+/// removes it: what mode bits promise, a filesystem may still refuse.
+pub fn prove_writable(directory: &Path) -> io::Result<()> {
+    let path = directory.join(format!(".rc_domino.{}.trial", std::process::id()));
+    let written = [0x5a; 4096];
+    // A leftover of an earlier process with our pid.
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)?;
+    let mut proof = || -> io::Result<()> {
+        file.write_all(&written)?;
+        file.sync_all()?;
+        file.rewind()?;
+        let mut read = Vec::new();
+        file.read_to_end(&mut read)?;
+        if read == written {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "what was written reads differently",
+        ))
+    };
+    let proven = proof();
+    std::fs::remove_file(&path).and(proven)
 }
 
 /// Whether the effective user may execute the file `path`. As for root any

@@ -32,6 +32,7 @@ mod stopping;
 mod support_verbs;
 mod unclean;
 mod units;
+mod verify;
 
 /// Every scenario.
 pub fn all() -> Vec<Scenario> {
@@ -65,6 +66,7 @@ pub fn all() -> Vec<Scenario> {
         shell::ALL,
         support_verbs::ALL,
         unclean::ALL,
+        verify::ALL,
     ]
     .concat()
 }

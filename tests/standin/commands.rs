@@ -8,7 +8,7 @@ impl Server {
     /// Executes a console command: its echo, then its answer, on the console.
     pub(super) fn execute(&mut self, command: &[u8]) {
         let command = command.trim_ascii();
-        if command.is_empty() {
+        if command.is_empty() || self.mode.on("deaf") && !command.eq_ignore_ascii_case(b"quit") {
             return;
         }
         self.console.echo(command);

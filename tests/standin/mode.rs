@@ -9,6 +9,9 @@
 //! | `start_delay=S` | time until "started", spread over the tasks |
 //! | `die_after_start=S` | the server ends by itself S after its start line; 0: before any task |
 //! | `exit_code=N` | the server's exit code, however it ends by itself |
+//! | `recovery_delay=S` | time of the restart recovery, where TRANSLOG_Status=1 |
+//! | `recovery_silent=1` | which leaves no line |
+//! | `deaf=1` | console commands are taken and nothing comes of them |
 //! | `flood=N` | N console lines a second |
 //! | `shutdown_delay=S` | time of a shutdown, spread over the tasks |
 //! | `ignore_quit=1` | quit is acknowledged and nothing happens |
