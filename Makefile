@@ -12,13 +12,18 @@ SYSCONFDIR   = $(DESTDIR)/etc
 # Where the original lies, and units and site scripts look for it.
 SCRIPTDIR    = $(DESTDIR)/opt/nashcom/startscript
 
-.PHONY: build test bench lint advisories install uninstall clean
+.PHONY: build test vm-test bench lint advisories install uninstall clean
 
 build:
 	$(CARGO) build --release
 
 test:
 	$(CARGO) test
+
+# Snapshots of a real virtual machine; 77 where it cannot run. Its first run
+# builds the guest. CASES="thaw keeper": only cases with these words.
+vm-test:
+	tests/system/vm/run $(CASES)
 
 # Side by side in one run; the original beside ours where its path is given:
 # make bench RC_DOMINO_ORIGINAL=/opt/nashcom/startscript/rc_domino_script
