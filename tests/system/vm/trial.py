@@ -117,20 +117,25 @@ class Trial:
         return int(pids[0]) if code == 0 and pids else None
 
     def wait_for_server(self, seconds, but=None):
-        """Until a server runs that is another than `but`; how long that took."""
+        """Until a server runs that is another than `but`, and its unit is
+        active; how long that took."""
         began = time.monotonic()
         while time.monotonic() - began < seconds:
             pid = self.server()
             if pid is not None and pid != but:
-                return time.monotonic() - began
+                took = time.monotonic() - began
+                self.only_one()
+                return took
             time.sleep(0.3)
         raise Failed(f"no server within {seconds} s")
 
     def only_one(self):
-        """One server, owned by its unit."""
-        self.agent.must("systemctl is-active domino.service")
-        shown = self.agent.must(f"pgrep -c -u notes -f '^{LOTUS}.*/server( |$)'").strip()
-        check(shown == "1", f"{shown} servers run")
+        """One server, owned by its unit, which may just be coming up."""
+        code, output = self.agent.run(
+            "for i in $(seq 150); do systemctl -q is-active domino.service && "
+            f"exec pgrep -c -u notes -f '^{LOTUS}.*/server( |$)'; sleep 0.2; done; systemctl status domino.service"
+        )
+        check(code == 0 and output.strip() == "1", f"not one server in its unit: {output.strip()}")
 
     def freeze(self, *options, code=0, timeout=120):
         """rc_domino snapshot freeze, as the agent's child; how long it took."""
