@@ -52,10 +52,12 @@ class Agent:
 
     def __init__(self, path):
         self.path = path
+        # How long an answer may take, in seconds.
+        self.patience = 60
 
-    def ask(self, name, timeout=30, **arguments):
+    def ask(self, name, timeout=None, **arguments):
         """The agent's answer; AgentError where it refuses."""
-        line = Lines(self.path, timeout)
+        line = Lines(self.path, timeout or self.patience)
         try:
             number = random.randrange(1 << 30)
             line.send({"execute": "guest-sync-delimited", "arguments": {"id": number}}, b"\xff")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -85,11 +86,14 @@ class Trial:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.agent.wait(max(1, end - time.monotonic()))
+            self.agent.patience = 5
             try:
                 if holds():
                     return
             except (OSError, EOFError, ValueError, AgentError):
                 pass
+            finally:
+                self.agent.patience = 60
             time.sleep(0.2)
         raise Trouble(f"no other guest agent within {seconds} s")
 
@@ -205,7 +209,10 @@ class Trial:
         """For whoever looks into a failure."""
         target = self.path("failed.journal")
         try:
-            text = self.agent.run("journalctl -b --no-pager -n 200; ps -ef f; rc_domino snapshot history", 60)[1]
+            text = self.agent.run(
+                "journalctl -b --no-pager -n 200; ps -ef f; rc_domino snapshot history; journalctl -b -1 --no-pager -n 60",
+                60,
+            )[1]
             with open(target, "a", encoding="utf-8") as out:
                 out.write(text)
             print(f"      the guest's journal: {target}; its console: {self.machine.console}")
@@ -242,6 +249,9 @@ def main(arguments):
     log = os.path.join(folder, "failed.journal")
     if os.path.exists(log):
         os.unlink(log)
+    # Whoever ends the trial ends the machine with it.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, frame: sys.exit(128 + number))
     trial = Trial(folder)
     failed = []
     try:
@@ -255,6 +265,9 @@ def main(arguments):
             trial.leave_quiet()
     finally:
         trial.machine.stop()
+        for name in ("main.qcow2", "snapshot.raw", "good.raw", "product.tar", "pages.out"):
+            if os.path.exists(trial.path(name)):
+                os.unlink(trial.path(name))
     if failed:
         print(f"FAILED: {len(failed)} of {len(chosen)} cases: {'; '.join(failed)}")
         return 1
