@@ -18,7 +18,7 @@ AGENTDIR     = $(DESTDIR)/usr/lib/ocf/resource.d/nashcom
 UNITS        = systemd/system/domino.service systemd/system/domino@.service \
                systemd/system/domino-notify.service systemd/system/domino-notify@.service
 
-.PHONY: build test system-test cluster-test sysv-test bench cycles lint advisories install uninstall clean
+.PHONY: build test system-test cluster-test sysv-test vm-test bench cycles lint advisories install uninstall clean
 
 build:
 	$(CARGO) build --release
@@ -43,6 +43,11 @@ cluster-test:
 
 sysv-test:
 	tests/system/sysv.sh
+
+# Snapshots of a real virtual machine; 77 where it cannot run. Its first run
+# builds the guest. CASES="thaw keeper": only cases with these words.
+vm-test:
+	tests/system/vm/run $(CASES)
 
 # Side by side in one run; the original beside ours where its path is given:
 # make bench RC_DOMINO_ORIGINAL=/opt/nashcom/startscript/rc_domino_script

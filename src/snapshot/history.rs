@@ -1,5 +1,7 @@
 //! What was frozen and thawed, when, how long it took and how it went.
 
+use super::record;
+use crate::exit::Exit;
 use crate::os::files;
 use crate::os::root::Root;
 use serde::{Deserialize, Serialize};
@@ -97,6 +99,31 @@ pub fn growing(entries: &[Entry], user: &str, caller: &str) -> Option<(f64, u64)
     (longest.seconds > budget as f64 * 0.7).then_some((longest.seconds, budget))
 }
 
+/// The freeze of this user's server that nothing has ended yet, as far as is
+/// written down. A boot takes the record of it away with /run; this stays.
+pub fn open_freeze<'a>(entries: &'a [Entry], user: &str) -> Option<&'a Entry> {
+    let held = [Exit::Done, Exit::Unclean].map(Exit::code);
+    entries
+        .iter()
+        .rfind(|entry| entry.user == user)
+        .filter(|entry| entry.verb == "freeze" && held.contains(&entry.outcome))
+}
+
+/// How a freeze ends that is found to be gone: an answer to a thaw, or to an
+/// abort, that had nothing to bring back.
+pub fn end_of(freeze: &Entry, thaw: bool, outcome: Exit, why: &str) -> Entry {
+    Entry {
+        when: record::now(),
+        verb: if thaw { "thaw" } else { "undo" }.into(),
+        outcome: outcome.code(),
+        seconds: 0.0,
+        downtime_seconds: None,
+        budget_seconds: None,
+        note: Some(why.to_owned()),
+        ..freeze.clone()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,5 +172,28 @@ mod tests {
         assert_eq!(growing(&entries, "notes", "qemu"), None);
         entries.push(entry(71.0));
         assert_eq!(growing(&entries, "notes", "qemu"), Some((71.0, 100)));
+    }
+
+    #[test]
+    fn a_freeze_is_open_until_something_ends_it() {
+        let mut entries = vec![entry(1.0)];
+        assert!(open_freeze(&entries, "notes").is_some());
+        assert!(open_freeze(&entries, "mail").is_none());
+        entries.push(Entry {
+            user: "mail".into(),
+            ..entry(1.0)
+        });
+        let freeze = open_freeze(&entries, "notes").unwrap();
+        let end = end_of(freeze, true, Exit::BudgetSpent, "gone");
+        assert_eq!((end.verb.as_str(), end.outcome), ("thaw", 152));
+        entries.push(end);
+        assert!(open_freeze(&entries, "notes").is_none());
+        assert!(open_freeze(&entries, "mail").is_some());
+        // One that did not come about.
+        entries.push(Entry {
+            outcome: 1,
+            ..entry(1.0)
+        });
+        assert!(open_freeze(&entries, "notes").is_none());
     }
 }

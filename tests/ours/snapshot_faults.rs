@@ -24,6 +24,7 @@ scenarios![
     force_kills_and_says_so,
     a_crash_is_no_freeze,
     a_reboot_ends_a_freeze,
+    a_reboot_that_empties_run_ends_a_freeze,
     a_record_that_is_none,
     a_record_that_cannot_be_written,
     a_start_that_fails_is_tried_again,
@@ -262,6 +263,31 @@ fn a_reboot_ends_a_freeze() {
     no_keeper(&sandbox);
 }
 
+/// As /run is a tmpfs, a boot leaves nothing of a record; the thaw that was
+/// under way on the host still has to learn that the freeze did not hold.
+fn a_reboot_that_empties_run_ends_a_freeze() {
+    let sandbox = Sandbox::new();
+    for (verb, first) in [("thaw", 152), ("abort", 0)] {
+        sandbox.run(&["start"]).code(0);
+        sandbox.run(&["snapshot", "freeze"]).code(0);
+        // First: its second would begin another one.
+        fs::remove_dir_all(record(&sandbox).parent().unwrap()).unwrap();
+        kill_keeper(&sandbox);
+        sandbox.run(&["start"]).code(0);
+        sandbox.run(&["snapshot", verb]).code(first);
+        // Told once.
+        sandbox.run(&["snapshot", "thaw"]).code(1);
+        assert!(!sandbox.processes().is_empty());
+        sandbox.run(&["stop"]).code(0);
+    }
+}
+
+fn kill_keeper(sandbox: &Sandbox) {
+    let pid = keeper(sandbox).unwrap();
+    kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    no_longer(pid);
+}
+
 /// The keeper is gone and the record is of another boot.
 fn reboot(sandbox: &Sandbox) {
     let text = fs::read_to_string(record(sandbox)).unwrap();
@@ -269,9 +295,7 @@ fn reboot(sandbox: &Sandbox) {
     let text = text.replace(boot.trim(), "00000000-0000-0000-0000-000000000000");
     fs::write(record(sandbox), text).unwrap();
     sandbox.own(&record(sandbox));
-    let pid = keeper(sandbox).unwrap();
-    kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
-    no_longer(pid);
+    kill_keeper(sandbox);
 }
 
 fn a_record_that_is_none() {
