@@ -21,6 +21,8 @@ fn main() -> io::Result<()> {
         let script = Path::new(&variable("OUT_DIR")?).join("release.ld");
         std::fs::write(&script, WITHOUT_UNWIND_TABLES)?;
         println!("cargo::rustc-link-arg-bins=-T{}", script.display());
+        // Functions with the same code become one: a twentieth of the file.
+        println!("cargo::rustc-link-arg-bins=-Wl,--icf=all");
     }
     Ok(())
 }

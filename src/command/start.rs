@@ -50,7 +50,7 @@ pub fn in_any_case(
         Ok(partition) => partition,
         Err(exit) => {
             if exit == Exit::Done {
-                loading::note_for_init(call, &identity, true, ui);
+                loading::note_for_init(call, identity, true, ui);
             }
             return Ok(exit);
         }

@@ -50,7 +50,7 @@ fn stop_it(
         Ok(partition) => partition,
         Err(exit) => {
             if super::restart::is_down(exit) {
-                loading::note_for_init(call, &identity, false, ui);
+                loading::note_for_init(call, identity, false, ui);
             }
             return Ok(exit);
         }
