@@ -272,8 +272,17 @@ impl<'a> Supervision<'a> {
     fn wait_for_others(&mut self, work: &Work, since: &mut Instant) -> Result<Option<Signal>> {
         let path = self.partition.data().join(LOCK_FILE);
         let failed = |cause| Error::file("lock", &path)(cause);
-        if Lock::try_acquire(&path).map_err(failed)?.is_some() {
-            return Ok(None);
+        // Twice: a probe holds it for a moment.
+        for _ in 0..2 {
+            if Lock::try_acquire(&path).map_err(failed)?.is_some() {
+                return Ok(None);
+            }
+            let soon = Instant::now() + RETURN_STEP;
+            let wake = wait_any(&[], Some(work.signals), &[], Some(soon))
+                .map_err(Error::system("wait for another rc_domino"))?;
+            if wake.signal.is_some() {
+                return Ok(wake.signal);
+            }
         }
         self.by_another = true;
         // What it starts is its own child, not this process's.

@@ -270,7 +270,8 @@ impl Cycle<'_> {
         if frozen && matches!(fault, Fault::None | Fault::KilledFrozenKeeper) {
             assert_eq!(thaw.code, 0, "{}\n{thaw}", self.label);
             if up {
-                assert_eq!(sandbox.servers().len(), 1, "{}\n{thaw}", self.label);
+                // It says so itself, which takes it a moment.
+                wait_until(self.label, || sandbox.servers().len() == 1);
             }
         }
     }
