@@ -158,7 +158,9 @@ impl Agent<'_> {
             "--shutdown-timeout",
             limit.map(|seconds| seconds.to_string().into()),
         );
-        launch.args.push("--direct".into());
+        // The cluster kills an agent that takes too long: a stop must not go on
+        // behind its back and keep the lock from the next one.
+        launch.args.extend(["--tied".into(), "--direct".into()]);
         launch.args.extend(verb.iter().map(OsString::from));
         launch.env = self.call.environment.clone();
         Ok(launch)
