@@ -25,6 +25,7 @@ pub mod root;
 pub mod signals;
 pub mod sockets;
 pub mod spawn;
+pub mod syslog;
 pub mod terminal;
 pub mod users;
 pub mod wait;

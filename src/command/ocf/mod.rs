@@ -11,7 +11,7 @@ mod parameters;
 use super::identity::{self, Identity, Standing};
 use super::{Call, switch};
 use crate::domino::Reporter;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::exit::{Exit, OcfExit};
 use crate::os::spawn::{Launch, Stream};
 use crate::ui::Ui;
@@ -166,8 +166,15 @@ impl Agent<'_> {
         Ok(launch)
     }
 
-    /// Something for the cluster's log that is no failure.
+    /// Something for the log that is no failure: of an action that succeeds the
+    /// cluster keeps no output, so it goes to the system's log, too.
     fn note(&self, ui: &mut Ui, text: &str) {
         ui.warn(text);
+        let instance = self.call.variable("OCF_RESOURCE_INSTANCE");
+        if let Some(instance) = instance {
+            let who = format!("domino({})", shown(instance));
+            // A host without a log has been told on stderr.
+            let _ = crate::os::syslog::warning(&who, text);
+        }
     }
 }
