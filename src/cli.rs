@@ -1,14 +1,17 @@
 //! From the command line to a verb: names, arguments, aliases. No I/O.
 
+pub mod backup_mode;
 pub mod completions;
 pub mod config;
 pub mod databases;
 pub mod diagnosis;
+pub mod foreground;
 pub mod grouped;
 pub mod logs;
 pub mod managers;
 pub mod setup;
 pub mod shell;
+pub mod snapshot;
 pub mod support;
 
 use crate::exit::Exit;
@@ -184,23 +187,62 @@ stop and restart are the verbs of those names.")]
     /// Help at the shell.
     #[command(flatten)]
     Shell(shell::ShellVerb),
+    /// Verbs for service managers and containers.
+    #[command(flatten)]
+    Foreground(foreground::ForegroundVerb),
     /// Verbs about logs
     #[command(flatten)]
     Logs(logs::LogsVerb),
     /// Diagnosis and the last resorts.
     #[command(flatten)]
     Diagnosis(diagnosis::DiagnosisVerb),
+    /// Freeze the databases for a snapshot, and thaw them
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        subcommand_value_name = "VERB",
+        subcommand_help_heading = "Verbs"
+    )]
+    Snapshot(snapshot::SnapshotVerb),
     /// What managers of services call.
     #[command(flatten)]
     Managers(managers::ManagersVerb),
     /// Say which program and version this is
     Version,
+    /// Internal: keep a freeze from its beginning to the server's return
+    #[command(name = "__keeper", hide = true)]
+    Keeper,
+    /// Internal: watch a keeper and replace it when it is killed
+    #[command(name = "__keeper-second", hide = true)]
+    KeeperSecond {
+        /// The keeper
+        pid: i32,
+    },
+    /// Internal: what the keeper must know of the server, as JSON
+    #[command(name = "__snapshot-facts", hide = true)]
+    SnapshotFacts,
+    /// Internal: kill every process of the server, for freeze --force
+    #[command(name = "__force-down", hide = true)]
+    ForceDown,
     /// Internal: compress an archived log
     #[command(name = "__compress", hide = true)]
     Compress {
         /// The archived log
         file: std::path::PathBuf,
     },
+    /// Internal: online backup mode, for the snapshot verbs
+    #[command(name = "__backup-mode", hide = true)]
+    BackupMode {
+        /// What to do
+        #[command(subcommand)]
+        action: backup_mode::Action,
+    },
+    /// Internal: whether a server that is restarted could be started
+    #[command(name = "__restartable", hide = true)]
+    Restartable,
+    /// Internal: the stop of a restart, through the unit or not at all
+    #[command(name = "__restart_stop", hide = true)]
+    RestartStop,
     /// Internal: the table of all settings, tab-separated, for checks
     #[command(name = "__catalogue", hide = true)]
     Catalogue,
@@ -220,11 +262,14 @@ pub enum Live {
 }
 
 /// Arguments of verbs that can be watched.
-#[derive(Clone, Copy, Debug, Default, Args)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args)]
 pub struct LiveArgs {
     /// With the console on the screen
     #[arg(value_name = "live", value_enum, hide_possible_values = true)]
     pub live: Option<Live>,
+    /// This stop is part of a freeze, not an administrator's word
+    #[arg(long, hide = true)]
+    pub for_snapshot: bool,
 }
 
 /// Arguments of verbs that start a server.
@@ -532,7 +577,8 @@ mod tests {
         assert!(matches!(
             cli("x stop live    "),
             Some(Verb::Stop(LiveArgs {
-                live: Some(Live::Live)
+                live: Some(Live::Live),
+                ..
             }))
         ));
         assert!(cli("x stop  live").is_none());

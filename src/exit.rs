@@ -156,7 +156,7 @@ impl Exit {
             Exit::NotConfigured => "not configured, or the configuration is invalid",
             Exit::NeedsServer => "the verb needs a running server and there is none",
             Exit::Unclean => "stopped by force: databases were not closed cleanly",
-            Exit::Crashed => "the server crashed while stopping",
+            Exit::Crashed => "the server crashed while stopping; run: and did not come back",
             Exit::BudgetSpent => "snapshot: the time budget ran out, the freeze was undone",
             Exit::Locked => "another start or stop did not finish in time",
             Exit::Disabled => "start refused: disabled for maintenance",

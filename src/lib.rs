@@ -1,8 +1,8 @@
 //! rc_domino: starts, stops and watches an HCL Domino server on Linux.
 //!
 //! Data flows one way: argv → command → settings → domino → os. The floors,
-//! top down, are `cli`, `command`, `service`, `domino`, `settings` and `os`; a
-//! lower one never imports a higher one.
+//! top down, are `cli`, `command`, `snapshot`, `service`, `domino`, `settings`
+//! and `os`; a lower one never imports a higher one.
 
 #![deny(unsafe_code)]
 
@@ -14,6 +14,7 @@ pub mod exit;
 pub mod os;
 pub mod service;
 pub mod settings;
+pub mod snapshot;
 pub mod ui;
 
 use cli::{Parsed, Persona};

@@ -56,6 +56,19 @@ Examples:
   rc_domino res --json         for programs"
     )]
     Resources(ResourcesArgs),
+    /// Prove that the server is whole and at work
+    #[command(after_help = "\
+For use in the guest after a restore, a failover or a thaw. A line for each
+check: server process, tasks, NRPC port, console, crashes since the start,
+recovery from the transaction log, leftovers of an earlier server, filesystems.
+DOMINO_VERIFY_TASKS names further tasks that are to run.
+Exit codes: 0 all holds; 1 something does not, or cannot be told; 7 no server.
+
+Examples:
+  rc_domino verify             look once
+  rc_domino verify --wait=600  look until all holds, at most 600 s
+  rc_domino verify --json      for programs")]
+    Verify(VerifyArgs),
     /// List the server's tasks and whether they run
     Proc,
     /// Watch the server's tasks until it is down
@@ -102,6 +115,23 @@ pub struct CleanupArgs {
 /// Arguments of `resources`.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub struct ResourcesArgs {
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `verify`.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct VerifyArgs {
+    /// Look until all holds, or for SECONDS
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "300"
+    )]
+    pub wait: Option<u32>,
     /// One JSON object
     #[arg(long)]
     pub json: bool,

@@ -6,7 +6,7 @@ use clap::{Command, CommandFactory};
 use std::ffi::OsStr;
 
 /// The groups with their verbs, in the order of the manual.
-const GROUPS: [(&str, &[&str]); 7] = [
+const GROUPS: [(&str, &[&str]); 8] = [
     (
         "Life cycle",
         &[
@@ -16,12 +16,15 @@ const GROUPS: [(&str, &[&str]); 7] = [
             "restart",
             "try-restart",
             "force-reload",
+            "run",
             "status",
             "statusd",
+            "healthcheck",
             "all",
             "ocf",
         ],
     ),
+    ("Snapshots", &["snapshot"]),
     ("Console", &["monitor", "live", "console", "cmd"]),
     (
         "Logs",
@@ -57,6 +60,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
             "kill",
             "cleanup",
             "resources",
+            "verify",
             "proc",
             "mon",
             "check",

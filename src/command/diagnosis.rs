@@ -4,6 +4,9 @@ mod cleanup;
 mod nsd;
 mod resources;
 mod tasks;
+mod verify;
+
+pub use cleanup::finder;
 
 use super::identity::Needs;
 use super::loading;
@@ -29,6 +32,7 @@ pub fn run(call: &Call, verb: DiagnosisVerb, ui: &mut Ui) -> Result<Exit> {
         Verb::Kill(passed) => nsd::kill(call, &passed.arguments, ui),
         Verb::Cleanup(arguments) => cleanup::run(call, arguments, ui),
         Verb::Resources(arguments) => resources::run(call, arguments, ui),
+        Verb::Verify(arguments) => verify::run(call, arguments, ui),
         Verb::Proc => tasks::list(call, ui),
         Verb::Mon(arguments) => tasks::watch(call, arguments, ui),
         Verb::Tika { action } => end_tika(call, action, ui),

@@ -186,7 +186,8 @@ fn sudo_allows(call: &Call, program: &Path) -> bool {
         .is_ok_and(|ended| matches!(ended, Ended::Exited(status) if status.success()))
 }
 
-fn as_typed(call: &Call) -> String {
+/// The command line as it would have to be typed for root.
+pub fn as_typed(call: &Call) -> String {
     let mut line = String::from("sudo rc_domino");
     for argument in call.arguments.iter().skip(1) {
         line.push(' ');

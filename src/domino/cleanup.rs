@@ -146,6 +146,13 @@ fn still_running(left: &[Belonging]) -> Option<String> {
     (!left.is_empty()).then(|| format!("still running: {}", belongings::list(left)))
 }
 
+/// Kills every process of the server, for a caller that cannot wait for its
+/// shutdown; `how` is what a later `stop` says of its databases.
+pub fn kill_server(work: &mut Work, finder: &Finder, how: &str) -> Result<()> {
+    closure::mark_unclean(work, how);
+    kill_all(work, finder, &mut BTreeSet::new()).map(drop)
+}
+
 /// A later `stop` must not call databases good that nobody closed.
 fn remember_unclean(work: &mut Work, finder: &Finder) -> Result<()> {
     if !work.partition.data().is_dir() {

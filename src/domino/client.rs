@@ -100,3 +100,43 @@ pub fn ask(
         }
     }
 }
+
+/// Whether a server's console answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It took a command, and something came of it.
+    Yes,
+    /// It did not; what was seen.
+    No(String),
+}
+
+/// Sends a command that changes nothing and waits for what comes of it, at
+/// most `limit`. A sender that hangs is ended.
+pub fn answers(work: &mut Work, limit: Duration) -> Result<Answer> {
+    let until = Instant::now() + limit;
+    let log = ServerLog::shown(work.partition);
+    let mut follower = Follower::new(log.path().to_path_buf(), 0)?;
+    let end = match command(work, OsStr::new("show server"), Some(limit)) {
+        Err(error @ Error::Program { .. }) => return Ok(Answer::No(error.to_string())),
+        other => other?,
+    };
+    if !end.success() {
+        return Ok(Answer::No(format!("'server -c' {}", end.describe())));
+    }
+    // A console that goes to a container's output cannot be looked at.
+    while log.path().is_file() && !follower.read_new(|_| ())? {
+        if Instant::now() >= until {
+            return Ok(Answer::No(format!(
+                "'show server' was taken, but nothing came of it within {} seconds",
+                limit.as_secs()
+            )));
+        }
+        let step = until.min(Instant::now() + LOOK_EVERY);
+        let wake = wait_any(&[], Some(work.signals), &[], Some(step))
+            .map_err(Error::system("wait for an answer"))?;
+        if let Some(signal) = wake.signal {
+            return Err(work.interrupted(signal, "the console was being asked"));
+        }
+    }
+    Ok(Answer::Yes)
+}

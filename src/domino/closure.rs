@@ -56,12 +56,15 @@ pub fn forget(work: &mut Work) {
     }
 }
 
+/// What is remembered of a run that ended badly.
+pub fn remembered(partition: &Partition) -> Option<String> {
+    let text = read(&marker(partition))?;
+    Some(String::from_utf8_lossy(&text).trim().to_owned())
+}
+
 /// Why the databases of a server that is down cannot be trusted, if so.
 pub fn unclean(partition: &Partition) -> Option<String> {
-    if let Some(text) = read(&marker(partition)) {
-        return Some(String::from_utf8_lossy(&text).trim().to_owned());
-    }
-    still_listed(partition)
+    remembered(partition).or_else(|| still_listed(partition))
 }
 
 fn read(path: &Path) -> Option<Vec<u8>> {

@@ -10,15 +10,29 @@ use crate::error::{Error, Result};
 use crate::os::files::Filesystem;
 use crate::settings::notes_ini::directory_links;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// notes.ini entries that put data outside the data directory.
-const DATA_PATHS: [&str; 5] = [
+pub(super) const DATA_PATHS: [&str; 5] = [
     "Directory",
     "Translog_Path",
     "DAOSBasePath",
     "NIFBasePath",
     "FTBasePath",
 ];
+
+/// Where a server's data lies beside its data directory, whether it is there or
+/// not: directory links, mount points, and what notes.ini names. False where
+/// notes.ini could not be read, so that more may belong to it.
+pub fn places(partition: &Partition) -> (Vec<PathBuf>, bool) {
+    let data = partition.data();
+    let mut places = directory_links(&data);
+    let ini = partition.notes_ini();
+    if let Ok(ini) = &ini {
+        places.extend(DATA_PATHS.iter().filter_map(|name| ini.path(name, &data)));
+    }
+    (places, ini.is_ok())
+}
 
 /// The filesystems that hold a server's data, opened before its shutdown: the
 /// kernel reports a failed write to those who had the filesystem open then.
@@ -33,11 +47,7 @@ impl Storage {
     /// Opens one directory on each filesystem that holds data of this server.
     pub fn of(partition: &Partition) -> Result<Storage> {
         let data = partition.data();
-        let ini = partition.notes_ini();
-        let mut places = directory_links(&data);
-        if let Ok(ini) = &ini {
-            places.extend(DATA_PATHS.iter().filter_map(|name| ini.path(name, &data)));
-        }
+        let (places, complete) = places(partition);
         let mut found = BTreeMap::new();
         let own = Filesystem::open(&data).map_err(Error::file("open", &data))?;
         found.insert(own.id(), own);
@@ -49,7 +59,7 @@ impl Storage {
         }
         Ok(Storage {
             filesystems: found.into_values().collect(),
-            incomplete: ini.is_err(),
+            incomplete: !complete,
         })
     }
 

@@ -4,6 +4,7 @@
 
 pub mod about;
 pub mod archive;
+pub mod backup_mode;
 pub mod belongings;
 pub mod check;
 pub mod claim;
@@ -23,6 +24,7 @@ pub mod housekeeping;
 pub mod lock;
 pub mod mail;
 pub mod masking;
+pub mod nrpc;
 pub mod nsd;
 pub mod one_touch;
 pub mod partition;
@@ -38,11 +40,14 @@ pub mod server_log;
 pub mod start;
 pub mod state;
 pub mod stop;
+pub mod supervise;
 pub mod sweep;
 pub mod tarball;
 pub mod task_list;
 pub mod tika;
 pub mod tools;
+pub mod verify;
+pub mod vitals;
 pub mod waiting;
 pub mod warnings;
 

@@ -2,6 +2,7 @@
 
 use super::closure;
 use super::hooks::{self, Hook};
+use super::partition::Partition;
 use super::processes::{self, Programs, Role};
 use super::state::State;
 use super::tools::{Tool, ToolEnd, Work, run_streamed};
@@ -21,7 +22,7 @@ const AFTER_KILL: Duration = Duration::from_secs(10);
 
 /// How long NSD may take while a shutdown waits for it. A full one of a large
 /// server takes minutes; one that hangs must not keep `stop` for ever.
-const DURING_STOP: Duration = Duration::from_secs(900);
+pub(super) const DURING_STOP: Duration = Duration::from_secs(900);
 
 /// Runs NSD with these arguments, its output told line by line.
 pub fn run<A: AsRef<OsStr>>(work: &mut Work, arguments: &[A]) -> Result<ToolEnd> {
@@ -145,8 +146,8 @@ fn still_there(work: &Work, signal: Signal, watch: &Watch) -> Error {
 /// The files of the technical support directory whose name begins so, each with
 /// the time it was last written to, the oldest first. What was not there before
 /// a diagnosis is what that wrote, whichever clock the filesystem goes by.
-pub fn files(work: &Work, front: &str) -> BTreeSet<(SystemTime, PathBuf)> {
-    let entries = std::fs::read_dir(work.partition.support());
+pub fn files(partition: &Partition, front: &str) -> BTreeSet<(SystemTime, PathBuf)> {
+    let entries = std::fs::read_dir(partition.support());
     entries
         .into_iter()
         .flatten()

@@ -85,6 +85,11 @@ impl ServerLog {
         self.read(from.max(size.saturating_sub(SEARCHED_BYTES)))
     }
 
+    /// How it begins; only the first part of a long one.
+    pub fn beginning(&self) -> Vec<u8> {
+        self.read(0)
+    }
+
     fn read(&self, from: u64) -> Vec<u8> {
         let mut text = Vec::new();
         // A log that cannot be read tells nothing; that is no failure of the

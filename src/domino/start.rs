@@ -3,16 +3,18 @@
 
 use super::Partition;
 use super::archive;
+use super::backup_mode;
 use super::claim;
 use super::closure;
 use super::databases;
 use super::environment::{self, Environment};
+use super::figures::seconds;
 use super::hooks::{self, Hook};
 use super::housekeeping;
 use super::one_touch::{self, Handover};
 use super::pid_file;
 use super::processes::{self, Programs};
-use super::readiness::{Readiness, Ready};
+use super::readiness::{self, Readiness, Ready};
 use super::report;
 use super::server_log::ServerLog;
 use super::state::State;
@@ -82,19 +84,31 @@ fn check_startable(work: &mut Work, programs: &Programs) -> Result<Option<Pid>> 
     Ok(None)
 }
 
-/// Starts the server. `ready_within`: wait that long until it is ready.
-pub fn start(work: &mut Work, _lock: &Lock, ready_within: Option<Duration>) -> Result<Started> {
+/// How a server is to be started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Manner {
+    /// Wait that long until it is ready.
+    pub ready_within: Option<Duration>,
+    /// The console goes to its log also where DOMINO_DOCKER_STDOUT is set:
+    /// somebody shows the log.
+    pub keep_log: bool,
+}
+
+/// Starts the server.
+pub fn start(work: &mut Work, _lock: &Lock, manner: Manner) -> Result<Started> {
     let programs = Programs::of(work.partition);
     if let Some(server) = check_startable(work, &programs)? {
         return Ok(Started::WasRunning(server));
     }
+    backup_mode::forget_stale(work);
     let handover = prepare(work)?;
     work.check_signals("the server was not started")?;
     claim::take(work)?;
-    let launched = launch(work, &handover)?;
+    readiness::forget(work.partition);
+    let launched = launch(work, &handover, manner)?;
     pid_file::write(work, launched.pid());
     one_touch::clean_up(work, &handover);
-    watch_over(work, launched, ready_within)
+    watch_over(work, launched, manner.ready_within)
 }
 
 /// Everything that comes before the launch, in the order of contract §4.
@@ -180,10 +194,10 @@ fn arguments(work: &Work, handover: &Handover) -> Vec<OsString> {
     arguments
 }
 
-fn launch(work: &mut Work, handover: &Handover) -> Result<Launched> {
+fn launch(work: &mut Work, handover: &Handover, manner: Manner) -> Result<Launched> {
     let program = work.partition.program("server");
     let log = ServerLog::of(work.partition);
-    let to_stdout = work.partition.settings.docker_stdout.value;
+    let to_stdout = work.partition.settings.docker_stdout.value && !manner.keep_log;
     work.reporter.info(&format!(
         "Starting Domino server {}",
         crate::error::shown(&work.partition.name())
@@ -290,6 +304,7 @@ fn watch_over(
     let mut progress = began + PROGRESS_EVERY;
     loop {
         if let Some(ready) = readiness.look()? {
+            readiness::remember(work.partition, pid);
             return Ok(Started::Ready(pid, ready));
         }
         let now = Instant::now();
@@ -299,8 +314,8 @@ fn watch_over(
         if now >= progress {
             progress += PROGRESS_EVERY;
             work.reporter.progress(&format!(
-                "Waiting since {} seconds for the server (pid {pid}) to be ready",
-                now.duration_since(began).as_secs()
+                "Waiting since {} for the server (pid {pid}) to be ready",
+                seconds(now.duration_since(began))
             ));
         }
         live_until(work, &mut launched, give_up.min(now + LOOK_EVERY))?;

@@ -5,7 +5,7 @@ use nix::unistd::AccessFlags;
 use rustix::fs::{FallocateFlags, Mode, OFlags};
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -101,9 +101,27 @@ pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> 
     .map_err(|error| explain(error, format_args!("cannot write {}", path.display())))
 }
 
+/// As [`write_atomically`], but nothing is flushed: for files that say nothing
+/// after a crash of the host, such as those under /run.
+pub fn write_in_one_step(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    rename_into_place(path, |file| {
+        file.write_all(bytes)?;
+        file.set_permissions(std::fs::Permissions::from_mode(mode & 0o7777))
+    })
+    .map_err(|error| explain(error, format_args!("cannot write {}", path.display())))
+}
+
 /// Puts a new file, which `fill` fills and brings to disk, in the place of
 /// another in one step.
 pub(super) fn swap(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    rename_into_place(path, fill)?;
+    sync_directory(parent_directory(path))
+}
+
+fn rename_into_place(
+    path: &Path,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let directory = parent_directory(path);
     let aside = directory.join(aside_name(name));
@@ -113,7 +131,7 @@ pub(super) fn swap(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) 
         let _ = std::fs::remove_file(&aside);
         return Err(error);
     }
-    sync_directory(directory)
+    Ok(())
 }
 
 fn aside_name(name: &OsStr) -> OsString {
@@ -263,6 +281,40 @@ pub fn is_writable(path: &Path) -> bool {
     nix::unistd::eaccess(path, AccessFlags::W_OK).is_ok()
 }
 
+/// Writes a small file into a directory, brings it to disk, reads it back and
+/// removes it: what mode bits promise, a filesystem may still refuse.
+pub fn prove_writable(directory: &Path) -> io::Result<()> {
+    let path = directory.join(format!(".rc_domino.{}.trial", std::process::id()));
+    let written = [0x5a; 4096];
+    // A leftover of an earlier process with our pid.
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)?;
+    let mut proof = || -> io::Result<()> {
+        file.write_all(&written)?;
+        file.sync_all()?;
+        file.rewind()?;
+        let mut read = Vec::new();
+        file.read_to_end(&mut read)?;
+        if read == written {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "what was written reads differently",
+        ))
+    };
+    let proven = proof();
+    std::fs::remove_file(&path).and(proven)
+}
+
 /// Whether the effective user may execute the file `path`. As for root any
 /// execute bit is enough.
 pub fn is_executable(path: &Path) -> bool {
@@ -304,6 +356,36 @@ pub fn open_append(path: &Path, mode: u32) -> io::Result<File> {
     Ok(file)
 }
 
+/// Makes `bytes` all that a file of the effective user's holds, or makes such a
+/// file (mode 0600). For names that come from outside: a link is not followed
+/// but refused, and so is what is no regular file, has further names or
+/// belongs to somebody else.
+pub fn fill_own(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let flags = OFlags::WRONLY
+        | OFlags::CREATE
+        | OFlags::NOFOLLOW
+        | OFlags::NONBLOCK
+        | OFlags::NOCTTY
+        | OFlags::CLOEXEC;
+    let mut file: File = rustix::fs::open(path, flags, Mode::from_raw_mode(0o600))
+        .map_err(|error| explain(error, format_args!("cannot open {}", path.display())))?
+        .into();
+    require_regular(&file, path)?;
+    let found = file.metadata()?;
+    if found.uid() != rustix::process::geteuid().as_raw() || found.nlink() != 1 {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!(
+                "{} belongs to another user or has a second name",
+                path.display()
+            ),
+        ));
+    }
+    file.set_len(0)
+        .and_then(|()| file.write_all(bytes))
+        .map_err(|error| explain(error, format_args!("cannot write {}", path.display())))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -324,6 +406,22 @@ mod tests {
         let error = write_atomically(&missing, b"", 0o600).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         assert!(error.to_string().contains("no/such"), "{error}");
+    }
+
+    #[test]
+    fn only_a_file_of_ones_own_is_filled() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        fill_own(&path, b"a longer line").unwrap();
+        fill_own(&path, b"short").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"short");
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(fill_own(&link, b"x").is_err());
+        std::fs::hard_link(&path, dir.path().join("second")).unwrap();
+        assert!(fill_own(&path, b"x").is_err());
+        assert!(fill_own(dir.path(), b"x").is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"short");
     }
 
     #[test]

@@ -68,6 +68,8 @@ pub struct IpcObject {
     pub cpid: Option<Pid>,
     /// Who last attached or detached a segment, or last received from a queue.
     pub lpid: Option<Pid>,
+    /// When it was made, or last set anew, in seconds since 1970.
+    pub changed: Option<u64>,
     /// A segment that is removed already and goes with the last process that
     /// has it attached.
     pub doomed: bool,
@@ -138,6 +140,7 @@ fn parse(kind: Kind, table: &str) -> Option<Vec<IpcObject>> {
                 count: large(count)?,
                 cpid: pid(cpid),
                 lpid: pid(lpid),
+                changed: text("ctime").and_then(|seconds| seconds.parse().ok()),
                 doomed: kind == Kind::Shm && mode & SHM_DEST != 0,
             })
         })
@@ -263,6 +266,12 @@ mod tests {
             assert_eq!(object.uid, rustix::process::geteuid().as_raw());
             assert_eq!((object.uid, object.gid), (object.cuid, object.cgid));
             assert_eq!(object.key, 0);
+            let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+            assert!(
+                object
+                    .changed
+                    .is_some_and(|changed| changed.abs_diff(now) < 60)
+            );
             match kind {
                 Kind::Shm => {
                     assert_eq!(

@@ -9,6 +9,7 @@
 pub mod bounded;
 pub mod clock;
 pub mod crew;
+pub mod family;
 pub mod file_limits;
 pub mod files;
 pub mod host;
@@ -16,7 +17,9 @@ pub mod ipc;
 pub mod keys;
 pub mod limits;
 pub mod lock;
+pub mod notify;
 pub mod open_files;
+pub mod peer;
 pub mod pidfd;
 pub mod process;
 mod procfs;

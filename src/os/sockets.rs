@@ -72,6 +72,11 @@ pub fn listening_ports_of(pids: &[Pid]) -> io::Result<Vec<u16>> {
     Ok(ports)
 }
 
+/// Whether the descriptors of a process are ours to look at.
+pub fn can_look_into(pid: Pid) -> io::Result<bool> {
+    procfs::descriptors(pid, |_, _| ())
+}
+
 fn collect_sockets(pid: Pid, inodes: &mut HashSet<u64>) -> io::Result<()> {
     let mut link = Vec::new();
     procfs::descriptors(pid, |directory, name| {

@@ -152,6 +152,9 @@ settings! {
         pid_file: Path or "/tmp/domino.pid", "DOMINO_PID_FILE", "", "where the server's pid is written; must be the unit's PIDFile";
         no_sudo: Presence, "DOMINO_NO_SUDO", "", "set: never call sudo for systemctl";
         lock_timeout: Seconds or "DOMINO_SHUTDOWN_TIMEOUT + 60", "DOMINO_LOCK_TIMEOUT", "seconds", "how long to wait for another start or stop";
+        ready_timeout: Seconds = "600", "DOMINO_READY_TIMEOUT", "seconds", "after how long run says that a server is ready which does not show it";
+        recovery_seconds: Seconds = "30", "DOMINO_RECOVERY_SECONDS", "seconds", "how long run waits for a server that comes back by itself";
+        termination_grace: Seconds, "DOMINO_TERMINATION_GRACE", "seconds", "what the container's runtime grants a stop; run says where it is too short";
         settle_seconds: Seconds = "1", "DOMINO_SETTLE_SECONDS", "seconds", "how long start watches the new server";
     }
     "Shutdown" {
@@ -250,6 +253,7 @@ settings! {
         snapshot_mode: Text = "stop", "DOMINO_SNAPSHOT_MODE", "", "how a snapshot is made consistent: stop, online or auto";
         snapshot_remember: Switch = "no", "DOMINO_SNAPSHOT_REMEMBER", "", "a plain start after a plain stop starts only a server that ran before it";
         snapshot_max_downtime: Seconds = "3600", "DOMINO_SNAPSHOT_MAX_DOWNTIME", "seconds", "after how long a stopped server is started without a thaw";
+        verify_tasks: Words, "DOMINO_VERIFY_TASKS", "", "tasks that verify wants to run beside ServerTasks=; -NAME for one that it does not";
     }
 }
 

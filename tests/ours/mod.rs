@@ -3,6 +3,7 @@
 
 use crate::support::scenario::Scenario;
 
+mod backup_mode;
 mod bad_input;
 mod cleanup;
 mod concurrency;
@@ -22,19 +23,29 @@ mod places;
 mod processes;
 mod ready;
 mod reports;
+mod run;
 mod setup;
+mod setup_sources;
 mod shared_data;
 mod shell;
 mod signals;
+mod snapshot;
+mod snapshot_callers;
+mod snapshot_cycles;
+mod snapshot_faults;
+mod snapshot_install;
+mod snapshot_online;
 mod status_forms;
 mod stopping;
 mod support_verbs;
 mod unclean;
 mod units;
+mod verify;
 
 /// Every scenario.
 pub fn all() -> Vec<Scenario> {
     [
+        backup_mode::ALL,
         bad_input::ALL,
         cleanup::ALL,
         concurrency::ALL,
@@ -54,8 +65,16 @@ pub fn all() -> Vec<Scenario> {
         processes::ALL,
         ready::ALL,
         reports::ALL,
+        run::ALL,
         setup::ALL,
+        setup_sources::ALL,
         signals::ALL,
+        snapshot::ALL,
+        snapshot_callers::ALL,
+        snapshot_cycles::ALL,
+        snapshot_faults::ALL,
+        snapshot_install::ALL,
+        snapshot_online::ALL,
         status_forms::ALL,
         stopping::ALL,
         units::ALL,
@@ -63,6 +82,7 @@ pub fn all() -> Vec<Scenario> {
         shell::ALL,
         support_verbs::ALL,
         unclean::ALL,
+        verify::ALL,
     ]
     .concat()
 }

@@ -1,5 +1,6 @@
 //! The console commands the stand-in knows.
 
+use super::mode::Mode;
 use super::place::host;
 use super::server::{Asked, Server};
 
@@ -7,7 +8,7 @@ impl Server {
     /// Executes a console command: its echo, then its answer, on the console.
     pub(super) fn execute(&mut self, command: &[u8]) {
         let command = command.trim_ascii();
-        if command.is_empty() {
+        if command.is_empty() || self.mode.on("deaf") && !command.eq_ignore_ascii_case(b"quit") {
             return;
         }
         self.console.echo(command);
@@ -24,6 +25,9 @@ impl Server {
                 Some(_) => self.console.line(&format!("{task}: command accepted")),
                 None => self.not_running(task),
             },
+            ["load", "backup", ..] if Mode::load(&self.place.data).on("backup_missing") => {
+                self.console.line("Error: cannot load the program backup");
+            }
             ["load", program, args @ ..] => {
                 self.load(program, args);
             }

@@ -1,6 +1,6 @@
 //! Lays out a Domino installation and a data directory for the stand-in.
 
-use super::{PROGRAMS, TASKS};
+use super::{LOADED, PROGRAMS, TASKS};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -93,6 +93,7 @@ pub fn install(layout: &Layout) -> io::Result<()> {
     for name in TASKS
         .iter()
         .chain(&PROGRAMS)
+        .chain(&LOADED)
         .filter(|name| **name != "server")
     {
         link(&first, &linux.join(name))?;

@@ -15,6 +15,7 @@
     clippy::print_stderr
 )]
 
+pub mod backup;
 pub mod commands;
 pub mod console;
 pub mod control;
@@ -51,6 +52,9 @@ pub const TASKS: [&str; 9] = [
 /// The programs that only exist to be called, beside the tasks.
 pub const PROGRAMS: [&str; 5] = ["server", "nsd", "compact", "dbmt", "fixup"];
 
+/// Programs that only the server's `load` starts: not in LOTUS/bin.
+pub const LOADED: [&str; 1] = ["backup"];
+
 /// Runs the Domino program that `args[0]` names and returns its exit code;
 /// `None` when the name is none of Domino's.
 pub fn dispatch(args: &[OsString]) -> Option<i32> {
@@ -58,7 +62,8 @@ pub fn dispatch(args: &[OsString]) -> Option<i32> {
     let name = own.as_bytes().rsplit(|byte| *byte == b'/').next()?;
     let name = std::str::from_utf8(name).ok()?;
     let helper = matches!(name, "faultrecovery" | "keeper" | "java");
-    if !helper && !TASKS.contains(&name) && !PROGRAMS.contains(&name) {
+    let known = [&TASKS[..], &PROGRAMS, &LOADED].concat();
+    if !helper && !known.contains(&name) {
         return None;
     }
     let place = Place::find(own);
@@ -70,6 +75,7 @@ pub fn dispatch(args: &[OsString]) -> Option<i32> {
         "server" => server::main(place, rest),
         "nsd" => tools::nsd(&place, rest),
         "compact" | "dbmt" | "fixup" => tools::database_tool(&place, name, rest),
+        "backup" => backup::main(&place, rest),
         "java" => controller::java(place, rest),
         "faultrecovery" => helpers::fault_recovery(&place, rest),
         "keeper" => helpers::keeper(&place),

@@ -9,6 +9,9 @@
 //! | `start_delay=S` | time until "started", spread over the tasks |
 //! | `die_after_start=S` | the server ends by itself S after its start line; 0: before any task |
 //! | `exit_code=N` | the server's exit code, however it ends by itself |
+//! | `recovery_delay=S` | time of the restart recovery, where TRANSLOG_Status=1 |
+//! | `recovery_silent=1` | which leaves no line |
+//! | `deaf=1` | console commands are taken and nothing comes of them |
 //! | `flood=N` | N console lines a second |
 //! | `shutdown_delay=S` | time of a shutdown, spread over the tasks |
 //! | `ignore_quit=1` | quit is acknowledged and nothing happens |
@@ -27,6 +30,12 @@
 //! | `nsd_kill_fails=1` | `nsd -kill` kills nothing |
 //! | `compact_delay=S`, `compact_exit=N` | of compact and dbmt |
 //! | `fixup_delay=S`, `fixup_exit=N` | of fixup |
+//! | `backup_delay=S` | until `backup -s` has the databases in backup mode (0.1) |
+//! | `backup_never=1` | they never are, and the task never ends |
+//! | `backup_crash_after=S` | the task dies S after it was loaded |
+//! | `backup_missing=1` | there is no such program: a Domino before 12 |
+//! | `backup_timeout=S` | how long the task waits for the end of the snapshot (120) |
+//! | `backup_linger=S` | how long it works on after that |
 //! | `lifetime=S` | every process ends by itself after this (1800), should a test forget it |
 
 use std::collections::BTreeMap;

@@ -45,6 +45,7 @@ impl Server {
             // Ends at once; as no task of ours it is never waited for.
             let _ = self.command("sched").env(task::LIFE, "0").spawn();
         }
+        self.recover();
         let setup_port = self.set_up(args);
         let names: Vec<String> = match self.mode.text("tasks") {
             _ if setup_port.is_some() => Vec::new(),
@@ -87,6 +88,25 @@ impl Server {
         self.console
             .line(&format!("Server started on physical node {}", host()));
         self.die_at = die_after.map(|after| Instant::now() + after);
+    }
+
+    /// The restart recovery from the transaction log, before any task.
+    fn recover(&mut self) {
+        if self.place.ini("TRANSLOG_Status").as_deref() != Some("1") {
+            return;
+        }
+        let silent = self.mode.on("recovery_silent");
+        let say = |server: &Server, text: &str| {
+            if !silent {
+                server.console.line(text);
+            }
+        };
+        say(self, "Restart Analysis (0 MB): 100%");
+        self.pause(self.mode.seconds_or("recovery_delay", 0.0));
+        say(
+            self,
+            "Recovery Manager: Restart Recovery complete. (0/0 databases needed full/partial recovery)",
+        );
     }
 
     /// The set-up forms of the command line: `-auto FILE` sets the server up

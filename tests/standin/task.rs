@@ -21,6 +21,7 @@ pub fn started(name: &str) -> String {
         "adminp" => "Administration Process started".into(),
         "sched" => "Schedule Manager started".into(),
         "http" => "HTTP Server: Started".into(),
+        "backup" => "Backup: Domino Database Backup".into(),
         other => format!("{other}: started"),
     }
 }
@@ -79,7 +80,8 @@ pub fn ignore(number: i32) {
     }
 }
 
-fn block(numbers: &[i32]) -> libc::sigset_t {
+/// Holds these signals back for [`next`].
+pub fn block(numbers: &[i32]) -> libc::sigset_t {
     // SAFETY: sigemptyset initialises the set before it is read.
     unsafe {
         let mut set: libc::sigset_t = std::mem::zeroed();
@@ -93,7 +95,7 @@ fn block(numbers: &[i32]) -> libc::sigset_t {
 }
 
 /// The next of these signals, or -1 after this time.
-fn next(signals: &libc::sigset_t, limit: Duration) -> i32 {
+pub fn next(signals: &libc::sigset_t, limit: Duration) -> i32 {
     let limit = libc::timespec {
         tv_sec: limit.as_secs() as libc::time_t,
         tv_nsec: limit.subsec_nanos().into(),

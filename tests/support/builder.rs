@@ -100,6 +100,10 @@ impl Sandbox {
                 .status();
             assert!(copied.is_ok_and(|status| status.success()), "copy of /etc");
         }
+        for directory in ["run", "var/lib"].map(|name| self.root.join(name)) {
+            fs::create_dir_all(&directory).unwrap();
+            self.own(&directory);
+        }
         let sysconfig = self.root.join("etc/sysconfig");
         let _ = fs::remove_dir_all(&sysconfig);
         fs::create_dir_all(&sysconfig).unwrap();

@@ -50,7 +50,7 @@ pub fn collect(call: &Call, what: Collection, arguments: &[OsString], ui: &mut U
         Err(exit) => return Ok(exit),
     };
     with_work(&partition, ui, |work| {
-        let before = nsd::files(work, "nsd");
+        let before = nsd::files(work.partition, "nsd");
         let runs = what.runs();
         let mut exit = Exit::Done;
         for (at, option) in runs.iter().enumerate() {
@@ -93,7 +93,7 @@ pub fn memory_dump(call: &Call, arguments: &[OsString], ui: &mut Ui) -> Result<E
         Err(exit) => return Ok(exit),
     };
     with_work(&partition, ui, |work| {
-        let before = nsd::files(work, "mem");
+        let before = nsd::files(work.partition, "mem");
         let ended = nsd::memory_dump(work, arguments)?;
         let exit = kept(work, "server -m", ended);
         name_files(work, "mem", &before);
@@ -109,7 +109,7 @@ pub fn kill(call: &Call, arguments: &[OsString], ui: &mut Ui) -> Result<Exit> {
     };
     with_work(&partition, ui, |work| {
         let _lock = lock::acquire(work)?;
-        let before = nsd::files(work, "nsd");
+        let before = nsd::files(work.partition, "nsd");
         let name = shown(&work.partition.name());
         work.reporter
             .info(&format!("Killing Domino server {name} with nsd -kill"));
@@ -152,7 +152,7 @@ fn kept(work: &mut Work, name: &str, ended: ToolEnd) -> Exit {
 
 /// Names what was written since `before` was looked up.
 fn name_files(work: &mut Work, front: &str, before: &BTreeSet<(SystemTime, PathBuf)>) {
-    let now = nsd::files(work, front);
+    let now = nsd::files(work.partition, front);
     let mut new = now.difference(before).peekable();
     if new.peek().is_none() {
         let text = format!("No new file in {}", work.partition.support().display());

@@ -4,9 +4,8 @@ use super::super::{loading, with_work};
 use super::{Agent, reason};
 use crate::domino::belongings::Finder;
 use crate::domino::processes::{self, Role};
-use crate::domino::readiness::nrpc_port;
 use crate::domino::state::State;
-use crate::domino::{Partition, cleanup, client};
+use crate::domino::{Partition, cleanup, client, nrpc};
 use crate::error::{Error, Result};
 use crate::exit::{Exit, OcfExit};
 use crate::os::process;
@@ -95,11 +94,16 @@ fn deeper(agent: &Agent<'_>, partition: &Partition, state: &State, ui: &mut Ui) 
             .filter(|found| found.role == Role::Server)
             .map(|found| found.pid())
             .collect();
-        let port = nrpc_port(partition);
         let listening = crate::os::sockets::listening_ports_of(&servers)
             .map_err(Error::system("list the ports of the server"))?;
-        if !listening.contains(&port) {
-            reason(ui, &format!("the server has not opened NRPC port {port}"));
+        let closed = nrpc::ports(partition)
+            .into_iter()
+            .find(|open| !listening.contains(&open.port));
+        if let Some(closed) = closed {
+            reason(
+                ui,
+                &format!("the server has not opened NRPC port {}", closed.port),
+            );
             return Ok(OcfExit::Generic);
         }
     }

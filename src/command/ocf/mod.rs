@@ -14,9 +14,14 @@ use crate::domino::Reporter;
 use crate::error::{Error, Result, shown};
 use crate::exit::{Exit, OcfExit};
 use crate::os::spawn::{Launch, Stream};
+use crate::os::syslog::{self, Severity};
 use crate::ui::Ui;
 use parameters::Parameters;
 use std::ffi::OsString;
+use std::path::Path;
+
+/// Where the system's log listens.
+const LOG: &str = "/dev/log";
 
 /// The agent's description of itself.
 const META_DATA: &str = include_str!("metadata.xml");
@@ -173,8 +178,7 @@ impl Agent<'_> {
         let instance = self.call.variable("OCF_RESOURCE_INSTANCE");
         if let Some(instance) = instance {
             let who = format!("domino({})", shown(instance));
-            // A host without a log has been told on stderr.
-            let _ = crate::os::syslog::warning(&who, text);
+            syslog::write(Path::new(LOG), Severity::Warning, &who, text);
         }
     }
 }

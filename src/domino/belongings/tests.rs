@@ -130,7 +130,8 @@ prop_compose! {
     ) -> IpcObject {
         IpcObject {
             kind, id: 1, key: 0, mode: 0o600, uid: UID, gid: 0, cuid: UID, cgid: 0,
-            bytes: 1, count, cpid, lpid, doomed: doomed && kind == Kind::Shm,
+            bytes: 1, count, cpid, lpid, changed: None,
+            doomed: doomed && kind == Kind::Shm,
         }
     }
 }

@@ -1,0 +1,134 @@
+//! What plain `stop` and `start` have to do with snapshots: a stop typed while
+//! the server is frozen is the administrator's word, and with
+//! DOMINO_SNAPSHOT_REMEMBER=yes the pair remembers a server that was down.
+
+use super::{keeping, may_act};
+use crate::cli::Persona;
+use crate::command::Call;
+use crate::command::identity::Identity;
+use crate::domino::Reporter;
+use crate::error::Result;
+use crate::exit::Exit;
+use crate::os::signals::Signals;
+use crate::snapshot::facts::Facts;
+use crate::snapshot::place::Place;
+use crate::snapshot::protocol::{Request, Session};
+use crate::snapshot::record::{Found, Record};
+use crate::ui::{Ui, has_terminal};
+use std::ffi::OsStr;
+use std::time::{Duration, Instant};
+
+/// How long the keeper may take to hear of a stop.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// What a stop found before it began.
+pub struct Before {
+    place: Place,
+    frozen: bool,
+    remember: bool,
+}
+
+/// Looks before a stop; none where nobody wants to know what it finds, or the
+/// server runs.
+pub fn before_stop(call: &Call, identity: &Identity, ui: &mut Ui) -> Result<Option<Before>> {
+    let place = Place::of(&call.root, identity.user.uid);
+    let frozen = matches!(Record::load(&place), Found::Here(record) if record.phase.is_live());
+    let remember = remembers(call, identity);
+    if !frozen && !remember {
+        return Ok(None);
+    }
+    if remember && let Err(cause) = forget(&place) {
+        ui.warn(&format!(
+            "cannot remove {}: {cause}",
+            place.was_down().display()
+        ));
+    }
+    let mut facts = None;
+    keeping::verbs(call, identity)?.run(&["__snapshot-facts"], &mut |line| {
+        facts = facts
+            .take()
+            .or_else(|| serde_json::from_slice::<Facts>(line).ok());
+    })?;
+    Ok(facts.filter(|facts| !facts.running).map(|_| Before {
+        place,
+        frozen,
+        remember,
+    }))
+}
+
+/// After a stop that found the server down already.
+pub fn after_stop(before: &Before, ui: &mut Ui) {
+    if before.frozen && stay(&before.place) {
+        ui.line(
+            "The server is frozen for a snapshot: it stays down after the thaw, as you stopped it",
+        );
+    }
+    if before.remember {
+        let written = before.place.prepare().and_then(|()| {
+            let path = before.place.was_down();
+            crate::os::files::write_atomically(&path, boot().as_bytes(), 0o644)
+                .map_err(crate::error::Error::file("write", path))
+        });
+        if let Err(error) = written {
+            ui.warn(&format!(
+                "DOMINO_SNAPSHOT_REMEMBER: {error}; the next start will start the server"
+            ));
+        }
+    }
+}
+
+/// Before a start: the answer where it is left down because it was down before
+/// the last stop. At a terminal somebody wants it to run.
+pub fn before_start(call: &Call, identity: &Identity, ui: &mut Ui) -> Option<Exit> {
+    if !remembers(call, identity) {
+        return None;
+    }
+    let place = Place::of(&call.root, identity.user.uid);
+    let noted = std::fs::read(place.was_down()).is_ok_and(|text| text == boot().as_bytes());
+    if let Err(cause) = forget(&place) {
+        ui.warn(&format!(
+            "cannot remove {}: {cause}",
+            place.was_down().display()
+        ));
+    }
+    if !noted || has_terminal() {
+        return None;
+    }
+    ui.line("The server was down before the last stop: it stays down (DOMINO_SNAPSHOT_REMEMBER=yes); start it once more to start it");
+    Some(Exit::Done)
+}
+
+/// Whether a plain stop and start are to remember. A service manager's own
+/// calls are no backup's.
+fn remembers(call: &Call, identity: &Identity) -> bool {
+    let user: &OsStr = &identity.user.name;
+    call.persona != Persona::Script
+        && may_act(call)
+        && crate::settings::peek(&call.root, user, "DOMINO_SNAPSHOT_REMEMBER")
+            .is_some_and(|(value, _)| value.eq_ignore_ascii_case("yes"))
+}
+
+fn boot() -> String {
+    crate::os::clock::boot_id().unwrap_or_default()
+}
+
+fn forget(place: &Place) -> std::io::Result<()> {
+    match std::fs::remove_file(place.was_down()) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(cause),
+        _ => Ok(()),
+    }
+}
+
+/// Tells the keeper; whether it heard.
+fn stay(place: &Place) -> bool {
+    let Ok(Some(mut session)) = Session::open(place) else {
+        return false;
+    };
+    let Ok(signals) = Signals::block() else {
+        return false;
+    };
+    session.ask(&Request::Stay).is_ok()
+        && session
+            .hear(&signals, Instant::now().checked_add(LIMIT))
+            .is_ok_and(|heard| matches!(heard, crate::snapshot::protocol::Heard::Reply(_)))
+}

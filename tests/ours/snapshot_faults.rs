@@ -1,0 +1,345 @@
+//! Freezes that go wrong: time, signals, killed processes, a full /run, a
+//! reboot. Never a server left down, never a 0 for what is not whole.
+
+use super::snapshot::{back, keeper, no_keeper, record, stopping};
+use crate::support::{Running, Sandbox, holds, wait_until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+scenarios![
+    a_spent_budget_is_undone,
+    a_signal_is_answered_at_once_and_undone,
+    a_killed_caller_is_undone,
+    a_killed_keeper_is_taken_over,
+    a_killed_keeper_still_brings_the_server_back,
+    a_keeper_killed_while_it_freezes,
+    a_killed_stop_is_finished_before_the_start,
+    a_thaw_that_gives_up_changes_nothing,
+    no_thaw_came,
+    never_is_never,
+    a_stop_by_force_is_no_freeze,
+    force_kills_and_says_so,
+    a_crash_is_no_freeze,
+    a_reboot_ends_a_freeze,
+    a_record_that_is_none,
+    a_record_that_cannot_be_written,
+    a_start_that_fails_is_tried_again,
+    a_wrong_mode_touches_nothing,
+];
+
+fn signal(running: &Running, signal: Signal) {
+    kill(Pid::from_raw(running.pid()), signal).unwrap();
+}
+
+fn slow(seconds: f64) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.mode(&format!("shutdown_delay={seconds}\n"));
+    sandbox.up();
+    sandbox
+}
+
+/// The undone freeze is told to the thaw that comes later.
+fn undone(sandbox: &Sandbox) {
+    back(sandbox);
+    sandbox
+        .run(&["snapshot", "thaw"])
+        .code(152)
+        .stderr_has("do not trust");
+    sandbox.run(&["snapshot", "thaw"]).code(1);
+    assert_eq!(sandbox.launches().len(), 2, "one start each");
+    sandbox.mode("");
+    sandbox.down();
+}
+
+fn a_spent_budget_is_undone() {
+    let sandbox = slow(3.0);
+    let outcome = sandbox
+        .run(&["snapshot", "freeze", "--budget=1"])
+        .code(152)
+        .stderr_has("undone");
+    assert!(outcome.took < Duration::from_millis(2500), "{outcome}");
+    undone(&sandbox);
+}
+
+fn a_signal_is_answered_at_once_and_undone() {
+    for which in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        let sandbox = slow(2.0);
+        let freeze = sandbox.command(&["snapshot", "freeze"]).spawn();
+        stopping(&sandbox);
+        signal(&freeze, which);
+        freeze.outcome().code(152);
+        undone(&sandbox);
+    }
+}
+
+fn a_killed_caller_is_undone() {
+    let sandbox = slow(1.5);
+    let freeze = sandbox.command(&["snapshot", "freeze"]).spawn();
+    stopping(&sandbox);
+    signal(&freeze, Signal::SIGKILL);
+    freeze.outcome().code(137);
+    undone(&sandbox);
+}
+
+fn a_killed_keeper_is_taken_over() {
+    let sandbox = Sandbox::new();
+    sandbox.up();
+    sandbox.run(&["snapshot", "freeze"]).code(0);
+    let old = keeper(&sandbox).unwrap();
+    kill(Pid::from_raw(old), Signal::SIGKILL).unwrap();
+    sandbox.run(&["snapshot", "thaw"]).code(0);
+    back(&sandbox);
+    assert_eq!(sandbox.launches().len(), 2);
+    sandbox.down();
+}
+
+/// Without a service manager too: its second begins another, and it its own.
+fn a_killed_keeper_still_brings_the_server_back() {
+    let sandbox = Sandbox::with(&[("DOMINO_SNAPSHOT_MAX_DOWNTIME", "3")]);
+    sandbox.up();
+    sandbox.run(&["snapshot", "freeze"]).code(0);
+    for _ in 0..3 {
+        let old = keeper(&sandbox).unwrap();
+        kill(Pid::from_raw(old), Signal::SIGKILL).unwrap();
+        wait_until("another one keeps", || {
+            keeper(&sandbox).is_some_and(|pid| pid != old)
+        });
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    back(&sandbox);
+    sandbox.run(&["snapshot", "thaw"]).code(152);
+    assert_eq!(sandbox.launches().len(), 2);
+    sandbox.down();
+}
+
+fn no_longer(pid: i32) {
+    wait_until("it is gone", || {
+        !fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
+    });
+}
+
+fn a_keeper_killed_while_it_freezes() {
+    let sandbox = slow(1.5);
+    let freeze = sandbox.command(&["snapshot", "freeze"]).spawn();
+    stopping(&sandbox);
+    let old = keeper(&sandbox).unwrap();
+    kill(Pid::from_raw(old), Signal::SIGKILL).unwrap();
+    freeze.outcome().code(152);
+    undone(&sandbox);
+}
+
+/// The server has been told to quit: it runs now and is gone a moment later.
+fn a_killed_stop_is_finished_before_the_start() {
+    let sandbox = slow(1.5);
+    let freeze = sandbox.command(&["snapshot", "freeze"]).spawn();
+    stopping(&sandbox);
+    for pid in tool(&sandbox, "stop") {
+        kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    }
+    freeze.outcome().code(137);
+    undone(&sandbox);
+}
+
+/// Processes of the program under test with this verb.
+pub fn tool(sandbox: &Sandbox, verb: &str) -> Vec<i32> {
+    let base = sandbox.top.to_string_lossy().into_owned();
+    let of_entry = |entry: fs::DirEntry| -> Option<i32> {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let line = fs::read(entry.path().join("cmdline")).ok()?;
+        let environment = fs::read(entry.path().join("environ")).ok()?;
+        let mut words = line.split(|byte| *byte == 0);
+        let ours = words.any(|word| word == verb.as_bytes())
+            && holds(&line, "rc_domino")
+            && holds(&environment, &base);
+        ours.then_some(pid)
+    };
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    entries.filter_map(of_entry).collect()
+}
+
+fn a_thaw_that_gives_up_changes_nothing() {
+    let sandbox = Sandbox::with(&[("DOMINO_SETTLE_SECONDS", "2")]);
+    sandbox.up();
+    sandbox.run(&["snapshot", "freeze"]).code(0);
+    let thaw = sandbox
+        .run(&["snapshot", "thaw", "--budget=1"])
+        .code(152)
+        .stderr_has("comes back all the same");
+    assert!(thaw.took < Duration::from_millis(1800), "{thaw}");
+    back(&sandbox);
+    sandbox.down();
+}
+
+fn no_thaw_came() {
+    let sandbox = Sandbox::with(&[("DOMINO_SNAPSHOT_MAX_DOWNTIME", "2")]);
+    sandbox.up();
+    sandbox.run(&["snapshot", "freeze"]).code(0);
+    assert!(sandbox.processes().is_empty());
+    back(&sandbox);
+    sandbox
+        .run(&["snapshot", "status"])
+        .code(3)
+        .stdout_has("no thaw came");
+    sandbox
+        .run(&["snapshot", "thaw"])
+        .code(152)
+        .stderr_has("no thaw came");
+    assert_eq!(sandbox.launches().len(), 2);
+    sandbox.down();
+}
+
+fn never_is_never() {
+    let sandbox = Sandbox::with(&[("DOMINO_SNAPSHOT_MAX_DOWNTIME", "0")]);
+    sandbox.up();
+    sandbox.run(&["snapshot", "freeze"]).code(0);
+    sandbox
+        .run(&["snapshot", "status"])
+        .code(0)
+        .stdout_has("stays so");
+    sandbox.run(&["snapshot", "abort"]).code(0);
+    back(&sandbox);
+    sandbox.down();
+}
+
+fn a_stop_by_force_is_no_freeze() {
+    let sandbox = Sandbox::with(&[("DOMINO_SHUTDOWN_TIMEOUT", "1")]);
+    sandbox.mode("ignore_quit=1\n");
+    sandbox.up();
+    sandbox.run(&["snapshot", "freeze"]).code(150);
+    back(&sandbox);
+    sandbox.run(&["snapshot", "thaw"]).code(152);
+    sandbox.mode("");
+    sandbox.down();
+}
+
+fn force_kills_and_says_so() {
+    let sandbox = Sandbox::new();
+    sandbox.mode("ignore_quit=1\n");
+    sandbox.up();
+    sandbox
+        .run(&["snapshot", "freeze", "--budget=1", "--force"])
+        .code(150)
+        .stderr_has("by force");
+    assert!(sandbox.processes().is_empty());
+    sandbox.run(&["snapshot", "status"]).code(0);
+    sandbox.run(&["snapshot", "thaw"]).code(0);
+    back(&sandbox);
+    sandbox.mode("");
+    sandbox.down();
+}
+
+fn a_crash_is_no_freeze() {
+    let sandbox = Sandbox::new();
+    sandbox.mode("crash_on_stop=1\n");
+    sandbox.up();
+    sandbox.run(&["snapshot", "freeze"]).code(151);
+    sandbox.mode("");
+    back(&sandbox);
+    sandbox.down();
+}
+
+fn a_reboot_ends_a_freeze() {
+    let sandbox = Sandbox::new();
+    sandbox.up();
+    sandbox.run(&["snapshot", "freeze"]).code(0);
+    reboot(&sandbox);
+    sandbox.run(&["snapshot", "status"]).code(3);
+    sandbox
+        .run(&["snapshot", "thaw"])
+        .code(152)
+        .stderr_has("started anew");
+    assert!(sandbox.processes().is_empty());
+    assert!(!record(&sandbox).exists());
+    // What the boot starts can be frozen.
+    sandbox.run(&["start"]).code(0);
+    sandbox.run(&["snapshot", "freeze"]).code(0);
+    reboot(&sandbox);
+    sandbox.run(&["snapshot", "freeze"]).code(0);
+    sandbox.run(&["snapshot", "thaw"]).code(0);
+    no_keeper(&sandbox);
+}
+
+/// The keeper is gone and the record is of another boot.
+fn reboot(sandbox: &Sandbox) {
+    let text = fs::read_to_string(record(sandbox)).unwrap();
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let text = text.replace(boot.trim(), "00000000-0000-0000-0000-000000000000");
+    fs::write(record(sandbox), text).unwrap();
+    sandbox.own(&record(sandbox));
+    let pid = keeper(sandbox).unwrap();
+    kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    no_longer(pid);
+}
+
+fn a_record_that_is_none() {
+    let sandbox = Sandbox::new();
+    sandbox.up();
+    sandbox.run(&["snapshot", "freeze"]).code(0);
+    sandbox.run(&["snapshot", "thaw"]).code(0);
+    back(&sandbox);
+    for rubbish in [&b"{\"phase\":"[..], b"", b"\xff\xfe\x00", b"[1,2]"] {
+        fs::write(record(&sandbox), rubbish).unwrap();
+        sandbox.own(&record(&sandbox));
+        sandbox.run(&["snapshot", "status"]).code(3);
+        sandbox.run(&["snapshot", "thaw"]).code(152);
+        fs::write(record(&sandbox), rubbish).unwrap();
+        sandbox.own(&record(&sandbox));
+        sandbox.run(&["snapshot", "freeze"]).code(0);
+        sandbox.run(&["snapshot", "thaw"]).code(0);
+        back(&sandbox);
+    }
+    sandbox.down();
+}
+
+/// Nothing is touched before the record is there.
+fn a_record_that_cannot_be_written() {
+    let sandbox = Sandbox::new();
+    sandbox.up();
+    fs::create_dir_all(record(&sandbox)).unwrap();
+    sandbox.own(record(&sandbox).parent().unwrap());
+    sandbox.own(&record(&sandbox));
+    fs::write(record(&sandbox).join("in the way"), "").unwrap();
+    sandbox.run(&["snapshot", "freeze"]).code(1);
+    assert_eq!(sandbox.servers().len(), 1);
+    no_keeper(&sandbox);
+    fs::remove_dir_all(record(&sandbox)).unwrap();
+    let directory = record(&sandbox).parent().unwrap().to_path_buf();
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o777)).unwrap();
+    sandbox
+        .run(&["snapshot", "freeze"])
+        .code(6)
+        .stderr_has("written by others");
+    assert!(!sandbox.console().contains("shutdown"));
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
+    sandbox.down();
+}
+
+fn a_start_that_fails_is_tried_again() {
+    let sandbox = Sandbox::new();
+    sandbox.up();
+    sandbox.run(&["snapshot", "freeze"]).code(0);
+    sandbox.mode("die_after_start=0\n");
+    sandbox
+        .run(&["snapshot", "thaw"])
+        .code(1)
+        .stderr_has("trying again");
+    sandbox.mode("");
+    back(&sandbox);
+    sandbox.down();
+}
+
+fn a_wrong_mode_touches_nothing() {
+    let sandbox = Sandbox::with(&[("DOMINO_SNAPSHOT_MODE", "sometimes")]);
+    sandbox.up();
+    sandbox
+        .run(&["snapshot", "freeze"])
+        .code(6)
+        .stderr_has("stop, online or auto");
+    no_keeper(&sandbox);
+    assert_eq!(sandbox.servers().len(), 1);
+    sandbox.run(&["snapshot", "freeze", "--mode=stop"]).code(6);
+    sandbox.down();
+}
