@@ -108,6 +108,9 @@ pub struct Options {
     /// How long a shutdown may take, in place of DOMINO_SHUTDOWN_TIMEOUT
     #[arg(long, value_name = "SECONDS", hide = true)]
     pub shutdown_timeout: Option<u32>,
+    /// End, at a safe place, when the process that began this one has ended
+    #[arg(long, hide = true)]
+    pub tied: bool,
     /// When to use colour
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub color: Color,

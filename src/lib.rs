@@ -50,6 +50,12 @@ pub fn run(mut arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>)
         ui.line(env!("CARGO_PKG_VERSION"));
         return Exit::Done;
     }
+    if cli.options.tied
+        && let Err(cause) = os::process::end_with_parent()
+    {
+        ui.error(&cause.to_string());
+        return Exit::Failed;
+    }
     let verb = cli.verb;
     let call = Call {
         root: command::root_for(&environment),

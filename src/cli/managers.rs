@@ -46,9 +46,6 @@ Examples:
     /// Internal: the next start need not ask whether another host has the data
     #[command(name = "__take-over", hide = true)]
     TakeOver,
-    /// Internal: whether a start would be refused
-    #[command(name = "__startable", hide = true)]
-    Startable,
 }
 
 /// Arguments of `all`.

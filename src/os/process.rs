@@ -276,6 +276,13 @@ fn complete(
     }))
 }
 
+/// From now on the end of this process's parent is a SIGTERM to it
+/// (PR_SET_PDEATHSIG): for work that nobody wants any more then.
+pub fn end_with_parent() -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))
+        .map_err(|error| explain(error, "cannot be tied to the parent process"))
+}
+
 /// Our own pid.
 pub fn self_pid() -> Pid {
     Pid(rustix::process::getpid().as_raw_pid())

@@ -18,6 +18,7 @@ scenarios![
     deeper_monitors_ask_the_console_and_the_port,
     a_further_configuration_file,
     a_shutdown_longer_than_the_cluster_waits_is_said,
+    a_stop_that_the_cluster_killed_keeps_nobody_waiting,
     wrong_calls_have_their_codes,
 ];
 
@@ -296,6 +297,26 @@ fn a_shutdown_longer_than_the_cluster_waits_is_said() {
     act(&sandbox, "start").code(0);
     let command = agent(&sandbox, "stop").env("OCF_RESKEY_shutdown_timeout", "1");
     command.run().code(0).stderr_has("stopped by force");
+}
+
+fn a_stop_that_the_cluster_killed_keeps_nobody_waiting() {
+    let sandbox = Sandbox::with(&[("DOMINO_SHUTDOWN_TIMEOUT", "600")]);
+    act(&sandbox, "start").code(0);
+    sandbox.mode("ignore_quit=1\n");
+    let hangs = agent(&sandbox, "stop").spawn();
+    let quit = || {
+        let calls = sandbox.calls("server");
+        calls
+            .iter()
+            .any(|call| call.args().iter().any(|word| word == "-q"))
+    };
+    wait_until("the server is told to quit", quit);
+    hangs.signal(libc::SIGKILL);
+    hangs.outcome().code(128 + libc::SIGKILL);
+    act(&sandbox, "monitor").code(0);
+    let command = agent(&sandbox, "stop").env("OCF_RESKEY_shutdown_timeout", "1");
+    let stopped = command.run().code(0).stderr_has("stopped by force");
+    assert!(stopped.took.as_secs() < 20, "{stopped}");
 }
 
 fn wrong_calls_have_their_codes() {

@@ -9,11 +9,19 @@ use crate::support::scenario::Scenario;
 mod configuration;
 mod host;
 mod login;
+mod ocf;
 mod switch;
 
 /// Every scenario.
 pub fn all() -> Vec<Scenario> {
-    [configuration::ALL, host::ALL, login::ALL, switch::ALL].concat()
+    [
+        configuration::ALL,
+        host::ALL,
+        login::ALL,
+        ocf::ALL,
+        switch::ALL,
+    ]
+    .concat()
 }
 
 /// A sandbox whose commands see its own /etc.

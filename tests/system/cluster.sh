@@ -7,9 +7,9 @@
 # resource-agents and libxml2-utils; without it one is made with mmdebstrap and
 # kept under /var/tmp. PROGRAM names another binary than the release build,
 # SCRATCH another place than /var/tmp. Ends with 77 where it cannot run here.
-set -u
-# Single quotes are for the shell in the container.
 # shellcheck disable=SC2016
+# (Single quotes are for the shell in the container.)
+set -u
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.." || exit 1
 
@@ -301,14 +301,72 @@ on node1 pcs node unstandby $here_
 settled node1
 swap=$here_ here_=$there there=$swap
 
-echo "=== a node dies"
-kill $witness
-leader=$(cat "$STATE/$(ct_of $here_).pid")
-# As a host whose power fails: nothing is stopped, nothing is said.
-nsenter -t "$leader" -m -p -- sh -c 'kill -STOP -1' 2>/dev/null
-kill -KILL "$leader"
-died=$SECONDS
+echo "=== the same with fencing: the node is killed, the server comes up on the other"
+# What a power switch is to real nodes: a request that the host below carries
+# out. Nothing on the node is stopped, nothing is said.
+for one in node1 node2; do
+    on $one sh -c 'cat >/usr/sbin/fence_lab; chmod 755 /usr/sbin/fence_lab' <<'END'
+#!/bin/sh
+action=reboot
+while read -r line; do
+    case $line in
+        action=*) action=${line#action=} ;;
+        port=* | plug=* | nodename=*) node=${line#*=} ;;
+    esac
+done
+case $action in
+    metadata)
+        cat <<XML
+<?xml version="1.0"?>
+<resource-agent name="fence_lab" shortdesc="the lab's power switch">
+<longdesc>Asks the host of the lab to kill a node.</longdesc>
+<vendor-url></vendor-url>
+<parameters><parameter name="action"><content type="string" default="reboot"/></parameter>
+<parameter name="port"><content type="string"/></parameter></parameters>
+<actions><action name="on"/><action name="off"/><action name="reboot"/><action name="monitor"/><action name="metadata"/></actions>
+</resource-agent>
+XML
+        ;;
+    off | reboot)
+        touch "/local/.fence-$node"
+        for tries in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+            [ -e "/local/.fenced-$node" ] && exit 0
+            sleep 1
+        done
+        exit 1
+        ;;
+esac
+exit 0
+END
+done
+power_switch() {
+    local asked node leader
+    while sleep 0.2; do
+        for asked in "$STATE"/shared/.fence-*; do
+            [ -e "$asked" ] || continue
+            node=${asked##*/.fence-}
+            leader=$(cat "$STATE/$(ct_of "$node").pid")
+            kill -KILL "$leader"
+            while [ -d "/proc/$leader" ]; do sleep 0.1; done
+            touch "$STATE/shared/.fenced-$node"
+            rm -f "$asked"
+        done
+    done
+}
+power_switch &
+power=$!
+on node1 pcs stonith create switch fence_lab pcmk_host_list='node1 node2' pcmk_host_check=static-list >/dev/null ||
+    fail "pcs stonith create"
+on node1 pcs property set stonith-enabled=true
+on node1 pcs resource update dom shutdown_timeout= take_over=true op stop timeout=6s
+settled node1
+alone_on $here_ $there || fail "it did not stay"
+shared_mode ignore_quit=1
+fenced=$SECONDS
+on node1 pcs node standby $here_
 wait_for 90 runs_on $there
-note "its server runs on $there after $((SECONDS - died)) s"
+kill $witness $power
+[ -e "$STATE/shared/.fenced-$here_" ] || fail "$here_ was not fenced"
+note "$here_ was fenced, its server runs on $there after $((SECONDS - fenced)) s"
 [ ! -e "$STATE/two-servers" ] || fail "two servers ran on one data directory at a time"
 echo "passed in $((SECONDS - began)) s; never two servers"

@@ -7,9 +7,9 @@
 # PROGRAM names another binary than the release build, SCRATCH another place
 # than /var/tmp, RC_ALL the original's rc_all, which is run where it is given.
 # Ends with 77 where it cannot run here.
-set -u
-# Single quotes are for the shell in the container.
 # shellcheck disable=SC2016
+# (Single quotes are for the shell in the container.)
+set -u
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.." || exit 1
 

@@ -115,7 +115,7 @@ fn restart_all(
     ui: &mut Ui,
 ) -> Result<Exit> {
     let siblings = Siblings::of(call, users)?;
-    let checked = siblings.ask(users, &["__startable".into()], ui)?;
+    let checked = siblings.ask(users, &["__restartable".into()], ui)?;
     let (can, cannot): (Vec<Answer>, Vec<Answer>) = checked
         .into_iter()
         .partition(|answer| answer.exit == Exit::Done);

@@ -6,10 +6,9 @@ mod siblings;
 mod table;
 
 use super::identity::{self, Needs};
-use super::{Call, loading, ocf, restart, start, with_work};
+use super::{Call, loading, ocf, restart, with_work};
 use crate::cli::StartArgs;
 use crate::cli::managers::ManagersVerb;
-use crate::domino::start::refuse_disabled;
 use crate::domino::{claim, lock, processes};
 use crate::error::Result;
 use crate::exit::Exit;
@@ -24,7 +23,6 @@ pub fn run(call: &Call, verb: ManagersVerb, ui: &mut Ui) -> Result<Exit> {
         ManagersVerb::ForceReload => restart::run(call, StartArgs::default(), ui),
         ManagersVerb::TryRestart => try_restart(call, ui),
         ManagersVerb::TakeOver => take_over(call, ui),
-        ManagersVerb::Startable => startable(call, ui),
     }
 }
 
@@ -42,19 +40,6 @@ fn try_restart(call: &Call, ui: &mut Ui) -> Result<Exit> {
         }
         other => Ok(other),
     }
-}
-
-/// Whether a start would be refused, before a server is stopped to be started
-/// again.
-fn startable(call: &Call, ui: &mut Ui) -> Result<Exit> {
-    ui.only_results();
-    let partition = match loading::here(loading::access(call, Needs::Rights, ui)?) {
-        Ok(partition) => partition,
-        Err(exit) => return Ok(exit),
-    };
-    start::check(&partition)?;
-    refuse_disabled(&partition)?;
-    Ok(Exit::Done)
 }
 
 /// The claim for a start that the service manager is going to make.

@@ -11,12 +11,17 @@ mod parameters;
 use super::identity::{self, Identity, Standing};
 use super::{Call, switch};
 use crate::domino::Reporter;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::exit::{Exit, OcfExit};
 use crate::os::spawn::{Launch, Stream};
+use crate::os::syslog::{self, Severity};
 use crate::ui::Ui;
 use parameters::Parameters;
 use std::ffi::OsString;
+use std::path::Path;
+
+/// Where the system's log listens.
+const LOG: &str = "/dev/log";
 
 /// The agent's description of itself.
 const META_DATA: &str = include_str!("metadata.xml");
@@ -158,14 +163,22 @@ impl Agent<'_> {
             "--shutdown-timeout",
             limit.map(|seconds| seconds.to_string().into()),
         );
-        launch.args.push("--direct".into());
+        // The cluster kills an agent that takes too long: a stop must not go on
+        // behind its back and keep the lock from the next one.
+        launch.args.extend(["--tied".into(), "--direct".into()]);
         launch.args.extend(verb.iter().map(OsString::from));
         launch.env = self.call.environment.clone();
         Ok(launch)
     }
 
-    /// Something for the cluster's log that is no failure.
+    /// Something for the log that is no failure: of an action that succeeds the
+    /// cluster keeps no output, so it goes to the system's log, too.
     fn note(&self, ui: &mut Ui, text: &str) {
         ui.warn(text);
+        let instance = self.call.variable("OCF_RESOURCE_INSTANCE");
+        if let Some(instance) = instance {
+            let who = format!("domino({})", shown(instance));
+            syslog::write(Path::new(LOG), Severity::Warning, &who, text);
+        }
     }
 }
