@@ -293,8 +293,8 @@ def rebooted_while_frozen(trial):
     # systemd's word at the beginning, and the last one before the disk went.
     stamps = trial.agent.must("journalctl -b -1 -q --no-pager -o short-unix -u init.scope -g 'ebooting|hutting down'; "
                               "journalctl -b -1 -q --no-pager -o short-unix -n 1").split("\n")
-    down = float(stamps[-2].split()[0]) - float(stamps[0].split()[0]) if len(stamps) > 2 else None
-    trial.note(f"server up and whole {took:.0f} s after the word; thaw 152; going down: {down} s")
+    down = float(stamps[-2].split()[0]) - float(stamps[0].split()[0]) if len(stamps) > 2 else 0
+    trial.note(f"server up and whole {took:.0f} s after the word; thaw 152; going down: {down:.1f} s")
 
 
 def reset_while_frozen(trial):
