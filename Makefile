@@ -11,8 +11,14 @@ MANDIR       = $(DESTDIR)$(PREFIX)/share/man
 SYSCONFDIR   = $(DESTDIR)/etc
 # Where the original lies, and units and site scripts look for it.
 SCRIPTDIR    = $(DESTDIR)/opt/nashcom/startscript
+# Where clusters look for resource agents, whatever PREFIX is.
+AGENTDIR     = $(DESTDIR)/usr/lib/ocf/resource.d/nashcom
 
-.PHONY: build test vm-test bench lint advisories install uninstall clean
+# Instances of the templates (@) are for partitions.
+UNITS        = systemd/system/domino.service systemd/system/domino@.service \
+               systemd/system/domino-notify.service systemd/system/domino-notify@.service
+
+.PHONY: build test system-test vm-test bench cycles lint advisories install uninstall clean
 
 build:
 	$(CARGO) build --release
@@ -25,10 +31,19 @@ test:
 vm-test:
 	tests/system/vm/run $(CASES)
 
+# On real systemd, in containers that systemd-nspawn boots; as root. CASES names
+# some of tests/system/cases.
+system-test:
+	tests/system/run $(CASES)
+
 # Side by side in one run; the original beside ours where its path is given:
 # make bench RC_DOMINO_ORIGINAL=/opt/nashcom/startscript/rc_domino_script
 bench:
 	RC_DOMINO_ORIGINAL="$(RC_DOMINO_ORIGINAL)" $(CARGO) bench --bench '*' --no-fail-fast
+
+# Freeze and thaw a thousand times, with a random fault in each: an hour or so.
+cycles:
+	RC_DOMINO_CYCLES=1000 $(CARGO) test --test integration snapshot_cycles
 
 lint:
 	ci/lint
@@ -52,12 +67,14 @@ install: build
 	install -d $(SCRIPTDIR)
 	ln -sf $(PREFIX)/bin/rc_domino $(SCRIPTDIR)/rc_domino_script
 	ln -sf $(PREFIX)/bin/rc_domino $(SCRIPTDIR)/rc_domino
+	install -d $(AGENTDIR)
+	ln -sf $(PREFIX)/bin/rc_domino $(AGENTDIR)/domino
 	install -D -m 755 init.d/rc_domino $(SYSCONFDIR)/init.d/rc_domino
 	install -D -m 644 man/rc_domino.8 $(MANDIR)/man8/rc_domino.8
 	install -D -m 644 man/rc_domino_config.5 $(MANDIR)/man5/rc_domino_config.5
 	install -D -m 644 man/rc_domino-snapshot.7 $(MANDIR)/man7/rc_domino-snapshot.7
 	@# What a site has configured stays; the new samples lie beside it.
-	for file in sysconfig/rc_domino_config systemd/system/domino.service; do \
+	for file in sysconfig/rc_domino_config $(UNITS); do \
 	    if cmp -s "etc/$$file" "$(SYSCONFDIR)/$$file"; then \
 	        :; \
 	    elif [ -e "$(SYSCONFDIR)/$$file" ]; then \
@@ -67,11 +84,13 @@ install: build
 	    fi; \
 	done
 
-# Leaves the configuration and the unit, which are the site's, and what the
+# Leaves the configuration and the units, which are the site's, and what the
 # installation replaced, under replaced/ of the script directory.
 uninstall:
 	rm -f $(BINDIR)/rc_domino $(BINDIR)/domino
 	rm -f $(SCRIPTDIR)/rc_domino_script $(SCRIPTDIR)/rc_domino
+	rm -f $(AGENTDIR)/domino
+	-rmdir --ignore-fail-on-non-empty $(AGENTDIR)
 	rm -f $(SYSCONFDIR)/init.d/rc_domino
 	rm -f $(MANDIR)/man8/rc_domino.8 $(MANDIR)/man5/rc_domino_config.5
 	rm -f $(MANDIR)/man7/rc_domino-snapshot.7

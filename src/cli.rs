@@ -5,8 +5,10 @@ pub mod completions;
 pub mod config;
 pub mod databases;
 pub mod diagnosis;
+pub mod foreground;
 pub mod grouped;
 pub mod logs;
+pub mod managers;
 pub mod setup;
 pub mod shell;
 pub mod snapshot;
@@ -30,10 +32,15 @@ pub enum Persona {
     EntryFor(OsString),
     /// `rc_domino_script`: acts itself; the service manager calls this one.
     Script,
+    /// `…/ocf/resource.d/PROVIDER/domino`: a cluster's resource agent.
+    Agent,
 }
 
 /// The persona behind the name the program was called by.
 pub fn persona(argument_zero: Option<&OsStr>) -> Persona {
+    if argument_zero.is_some_and(is_agent) {
+        return Persona::Agent;
+    }
     let name = argument_zero
         .and_then(|path| Path::new(path).file_name())
         .and_then(OsStr::to_str)
@@ -43,6 +50,13 @@ pub fn persona(argument_zero: Option<&OsStr>) -> Persona {
         Some(user) if !user.is_empty() => Persona::EntryFor(user.into()),
         _ => Persona::Entry,
     }
+}
+
+/// Whether a path is one at which a cluster looks for its agents.
+fn is_agent(path: &OsStr) -> bool {
+    let parts: Vec<_> = Path::new(path).iter().rev().take(4).collect();
+    matches!(parts.as_slice(), [name, _, directory, ocf]
+        if *name == "domino" && *directory == "resource.d" && *ocf == "ocf")
 }
 
 /// When to use colour.
@@ -88,6 +102,12 @@ pub struct Options {
     /// This program began this run, in a login of the Domino user
     #[arg(long, hide = true)]
     pub in_login: bool,
+    /// A further configuration file, as DOMINO_ENV_FILE names one
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub config: Option<OsString>,
+    /// How long a shutdown may take, in place of DOMINO_SHUTDOWN_TIMEOUT
+    #[arg(long, value_name = "SECONDS", hide = true)]
+    pub shutdown_timeout: Option<u32>,
     /// When to use colour
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub color: Color,
@@ -164,6 +184,9 @@ stop and restart are the verbs of those names.")]
     /// Help at the shell.
     #[command(flatten)]
     Shell(shell::ShellVerb),
+    /// Verbs for service managers and containers.
+    #[command(flatten)]
+    Foreground(foreground::ForegroundVerb),
     /// Verbs about logs
     #[command(flatten)]
     Logs(logs::LogsVerb),
@@ -178,11 +201,20 @@ stop and restart are the verbs of those names.")]
         subcommand_help_heading = "Verbs"
     )]
     Snapshot(snapshot::SnapshotVerb),
+    /// What managers of services call.
+    #[command(flatten)]
+    Managers(managers::ManagersVerb),
     /// Say which program and version this is
     Version,
     /// Internal: keep a freeze from its beginning to the server's return
     #[command(name = "__keeper", hide = true)]
     Keeper,
+    /// Internal: watch a keeper and replace it when it is killed
+    #[command(name = "__keeper-second", hide = true)]
+    KeeperSecond {
+        /// The keeper
+        pid: i32,
+    },
     /// Internal: what the keeper must know of the server, as JSON
     #[command(name = "__snapshot-facts", hide = true)]
     SnapshotFacts,
@@ -202,6 +234,12 @@ stop and restart are the verbs of those names.")]
         #[command(subcommand)]
         action: backup_mode::Action,
     },
+    /// Internal: whether a server that is restarted could be started
+    #[command(name = "__restartable", hide = true)]
+    Restartable,
+    /// Internal: the stop of a restart, through the unit or not at all
+    #[command(name = "__restart_stop", hide = true)]
+    RestartStop,
     /// Internal: the table of all settings, tab-separated, for checks
     #[command(name = "__catalogue", hide = true)]
     Catalogue,
@@ -221,7 +259,7 @@ pub enum Live {
 }
 
 /// Arguments of verbs that can be watched.
-#[derive(Clone, Copy, Debug, Default, Args)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args)]
 pub struct LiveArgs {
     /// With the console on the screen
     #[arg(value_name = "live", value_enum, hide_possible_values = true)]
@@ -246,6 +284,9 @@ pub struct StartArgs {
         default_missing_value = "300"
     )]
     pub wait: Option<u32>,
+    /// The host that claims the data directory is dead for certain
+    #[arg(long)]
+    pub take_over: bool,
 }
 
 impl StartArgs {
@@ -385,7 +426,10 @@ impl Front {
         while let Some(argument) = arguments.next() {
             if argument == "--user" {
                 front.user = arguments.next().cloned();
-            } else if argument == "--color" {
+            } else if ["--color", "--config", "--shutdown-timeout"]
+                .iter()
+                .any(|option| argument == *option)
+            {
                 arguments.next();
             } else if let Some(user) = argument.as_bytes().strip_prefix(b"--user=") {
                 front.user = Some(OsStr::from_bytes(user).to_owned());
@@ -461,6 +505,8 @@ mod tests {
             Persona::Script
         );
         assert_eq!(of("rc_domino_mail"), Persona::EntryFor("mail".into()));
+        assert_eq!(of("/usr/lib/ocf/resource.d/nashcom/domino"), Persona::Agent);
+        assert_eq!(of("/usr/lib/ocf/resource.d/domino"), Persona::Entry);
         assert_eq!(persona(None), Persona::Entry);
     }
 
@@ -512,7 +558,8 @@ mod tests {
             cli("x start --wait"),
             Some(Verb::Start(StartArgs {
                 wait: Some(300),
-                live: None
+                live: None,
+                ..
             }))
         ));
         assert!(matches!(

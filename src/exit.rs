@@ -112,6 +112,38 @@ impl Exit {
             .unwrap_or(Exit::Passed(code))
     }
 
+    /// What the answers for several servers come down to: 0 only where all are
+    /// 0, else the worst of them, in the order of [`Exit::badness`].
+    pub fn worst(exits: impl IntoIterator<Item = Exit>) -> Exit {
+        exits
+            .into_iter()
+            .max_by_key(|exit| (exit.badness(), exit.code()))
+            .unwrap_or(Exit::Done)
+    }
+
+    /// How bad an answer is for whoever asked about several servers: databases
+    /// that are not whole come first, then what did not happen, then what was
+    /// refused, then a server that is only down.
+    fn badness(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Passed(_) => 1,
+            Exit::NotRunning => 2,
+            Exit::NeedsServer => 3,
+            Exit::Disabled => 4,
+            Exit::Usage => 5,
+            Exit::NotInstalled => 6,
+            Exit::NotConfigured => 7,
+            Exit::Privilege => 8,
+            Exit::BudgetSpent => 9,
+            Exit::Locked => 10,
+            Exit::Signal(_) => 11,
+            Exit::Failed => 12,
+            Exit::Unclean => 13,
+            Exit::Crashed => 14,
+        }
+    }
+
     /// One line that says what the code means, as help and man page print it.
     pub fn meaning(self) -> &'static str {
         match self {
@@ -124,12 +156,72 @@ impl Exit {
             Exit::NotConfigured => "not configured, or the configuration is invalid",
             Exit::NeedsServer => "the verb needs a running server and there is none",
             Exit::Unclean => "stopped by force: databases were not closed cleanly",
-            Exit::Crashed => "the server crashed while stopping",
+            Exit::Crashed => "the server crashed while stopping; run: and did not come back",
             Exit::BudgetSpent => "snapshot: the time budget ran out, the freeze was undone",
             Exit::Locked => "another start or stop did not finish in time",
             Exit::Disabled => "start refused: disabled for maintenance",
             Exit::Signal(_) => "ended by a signal (128 + its number)",
             Exit::Passed(_) => "the code of the program that was run",
+        }
+    }
+}
+
+/// What an OCF resource agent answers: Open Cluster Framework, Resource Agent
+/// API 1.1, "Return Codes" (github.com/ClusterLabs/OCF-spec). The numbers mean
+/// something else than those of [`Exit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OcfExit {
+    /// Done; `monitor`: running.
+    Success,
+    /// Failed; `monitor`: failed.
+    Generic,
+    /// Wrong arguments.
+    Arguments,
+    /// No such action.
+    Unimplemented,
+    /// Not enough privilege.
+    Permission,
+    /// Something that is needed is not on this host; another may have it.
+    Installed,
+    /// The resource's own parameters are wrong, on every host.
+    Configured,
+    /// `monitor`: cleanly stopped.
+    NotRunning,
+}
+
+impl OcfExit {
+    /// The number that the cluster sees.
+    pub const fn code(self) -> u8 {
+        match self {
+            OcfExit::Success => 0,
+            OcfExit::Generic => 1,
+            OcfExit::Arguments => 2,
+            OcfExit::Unimplemented => 3,
+            OcfExit::Permission => 4,
+            OcfExit::Installed => 5,
+            OcfExit::Configured => 6,
+            OcfExit::NotRunning => 7,
+        }
+    }
+
+    /// What one of our own answers to a start comes down to. A configuration
+    /// that is missing or wrong is this host's: another may have a good one,
+    /// while "not configured" would stop the resource everywhere.
+    pub fn of(exit: Exit) -> OcfExit {
+        match exit {
+            Exit::Done => OcfExit::Success,
+            Exit::Privilege => OcfExit::Permission,
+            Exit::NotInstalled | Exit::NotConfigured => OcfExit::Installed,
+            _ => OcfExit::Generic,
+        }
+    }
+}
+
+impl From<OcfExit> for Exit {
+    fn from(exit: OcfExit) -> Exit {
+        match exit {
+            OcfExit::Success => Exit::Done,
+            other => Exit::Passed(other.code()),
         }
     }
 }
@@ -149,6 +241,19 @@ mod tests {
         let codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
         assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 150, 151, 152, 153, 154]);
         assert_eq!(Exit::Signal(15).code(), 143);
+    }
+
+    #[test]
+    fn one_that_fails_does_not_hide_in_the_sum() {
+        let sum = |codes: &[u8]| Exit::worst(codes.iter().map(|code| Exit::of_code(*code))).code();
+        assert_eq!(sum(&[]), 0);
+        assert_eq!(sum(&[0, 0]), 0);
+        assert_eq!(sum(&[0, 42, 17]), 42);
+        assert_eq!(sum(&[0, 3, 99]), 3);
+        assert_eq!(sum(&[3, 6, 0]), 6);
+        assert_eq!(sum(&[153, 1, 6]), 1);
+        assert_eq!(sum(&[1, 150, 0, 153]), 150);
+        assert_eq!(sum(&[150, 151, 1]), 151);
     }
 
     #[test]

@@ -26,8 +26,11 @@ use ui::Ui;
 
 /// Runs the program with these arguments and this environment. The only place
 /// where errors are printed.
-pub fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> Exit {
+pub fn run(mut arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> Exit {
     let persona = cli::persona(arguments.first().map(OsString::as_os_str));
+    if persona == Persona::Agent {
+        arguments.insert(1, "ocf".into());
+    }
     let no_color = environment
         .iter()
         .any(|(name, value)| name == "NO_COLOR" && !value.is_empty());
@@ -53,6 +56,8 @@ pub fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> 
         direct: cli.options.direct || cli.options.in_login || persona == Persona::Script,
         persona,
         user: cli.options.user,
+        config: cli.options.config,
+        shutdown_timeout: cli.options.shutdown_timeout,
         arguments,
         environment,
     };

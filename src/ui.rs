@@ -127,8 +127,13 @@ impl Ui {
 
     /// Text beside the answer, on stderr.
     pub fn aside(&mut self, text: &str) {
+        self.aside_bytes(text.as_bytes());
+    }
+
+    /// Bytes beside the answer, such as another program's complaints.
+    pub fn aside_bytes(&mut self, bytes: &[u8]) {
         self.end_progress();
-        let _ = std::io::stderr().write_all(text.as_bytes());
+        let _ = std::io::stderr().write_all(bytes);
     }
 
     /// All that a reader has, as it is, until nobody listens any more. Fails

@@ -9,7 +9,20 @@ use std::ffi::OsStr;
 const GROUPS: [(&str, &[&str]); 8] = [
     (
         "Life cycle",
-        &["start", "stop", "quit", "restart", "status", "statusd"],
+        &[
+            "start",
+            "stop",
+            "quit",
+            "restart",
+            "try-restart",
+            "force-reload",
+            "run",
+            "status",
+            "statusd",
+            "healthcheck",
+            "all",
+            "ocf",
+        ],
     ),
     ("Snapshots", &["snapshot"]),
     ("Console", &["monitor", "live", "console", "cmd"]),

@@ -128,9 +128,9 @@ pub struct FreezeArgs {
 /// Arguments of `snapshot thaw` and `snapshot abort`.
 #[derive(Clone, Debug, Args)]
 pub struct ThawArgs {
-    /// The product that asks
-    #[arg(long, value_name = "NAME", default_value = "generic")]
-    pub caller: Caller,
+    /// The product that asks: another one's freeze is left alone [default: whoever froze]
+    #[arg(long, value_name = "NAME")]
+    pub caller: Option<Caller>,
     /// Answer after SECONDS at the latest; the server comes back all the same
     #[arg(long, value_name = "SECONDS")]
     pub budget: Option<u64>,

@@ -128,7 +128,7 @@ fn between(call: &Call, which: Maintenance, given: &[OsString], ui: &mut Ui) -> 
         Ok(partition) => partition,
         Err(exit) => return Ok(exit),
     };
-    start::check(&partition)?;
+    restart::check(&partition)?;
     let runs = runs(&partition.settings, which, given)?;
     with_work(&partition, ui, |work| {
         let lock = lock::acquire(work)?;
@@ -183,7 +183,7 @@ fn through_unit(
     given: &[OsString],
     ui: &mut Ui,
 ) -> Result<Exit> {
-    let stopped = restart::in_child(call, identity, &["stop".into()], ui)?;
+    let stopped = restart::stop_through_unit(call, identity, ui)?;
     // Where it is down, though not cleanly: fixup is there for that.
     if !restart::is_down(stopped) {
         return Ok(stopped);

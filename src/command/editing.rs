@@ -9,6 +9,7 @@ use crate::os::spawn::Launch;
 use crate::os::terminal::Echo;
 use crate::ui::{Ui, has_terminal};
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// The editor with its arguments, and what it is run with.
@@ -27,9 +28,18 @@ impl Editor {
         launch.args = words.chain([file.into()]).collect();
         launch.env = self.environment.clone();
         let program = shown(&launch.program);
-        match switch::run_in_front(launch, ui)? {
-            Exit::Done => Ok(()),
-            exit => Err(Error::Refused {
+        match switch::run_in_front(launch, ui) {
+            Err(Error::Program { cause, .. }) if cause.kind() == ErrorKind::NotFound => {
+                Err(Error::Refused {
+                    message: format!(
+                        "there is no editor {program} here; EDIT_COMMAND in the configuration or EDITOR names another"
+                    ),
+                    exit: Exit::Failed,
+                })
+            }
+            Err(error) => Err(error),
+            Ok(Exit::Done) => Ok(()),
+            Ok(exit) => Err(Error::Refused {
                 message: format!("the editor {program} ended with code {}", exit.code()),
                 exit: Exit::Failed,
             }),

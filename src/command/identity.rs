@@ -39,16 +39,22 @@ pub enum Needs {
 }
 
 /// Settles the user: `--user`, the name the program was called by, then
-/// DOMINO_USER, then `notes`. Only files that root owns are read for that.
+/// DOMINO_USER, then `notes`; a caller without a name is it himself. Only files that root owns are read for that.
 pub fn settle(call: &Call) -> Result<Identity> {
     let name = user_name(call)?;
-    let user = users::find_by_name(&call.root, &name)
-        .map_err(Error::system("look the Domino user up"))?
-        .ok_or(Error::UnknownUser(name))?;
+    let found =
+        users::find_by_name(&call.root, &name).map_err(Error::system("look the Domino user up"));
+    let caller = users::effective_uid();
+    let user = match found {
+        Ok(Some(user)) if user.uid == caller => user,
+        other => match nameless(call, &name) {
+            Some(own) => own,
+            None => other?.ok_or(Error::UnknownUser(name))?,
+        },
+    };
     if user.uid == 0 {
         return Err(Error::RootUser);
     }
-    let caller = users::effective_uid();
     let standing = if caller == user.uid {
         Standing::Himself
     } else if caller == 0 {
@@ -57,6 +63,14 @@ pub fn settle(call: &Call) -> Result<Identity> {
         Standing::Other
     };
     Ok(Identity { user, standing })
+}
+
+/// The user whose server is meant where only the host decides: DOMINO_USER,
+/// else `notes`.
+pub fn default_user(call: &Call) -> OsString {
+    call.variable("DOMINO_USER")
+        .unwrap_or(OsStr::new(DEFAULT_USER))
+        .to_owned()
 }
 
 fn user_name(call: &Call) -> Result<OsString> {
@@ -82,12 +96,39 @@ fn user_name(call: &Call) -> Result<OsString> {
     Ok(OsStr::new(DEFAULT_USER).to_owned())
 }
 
+/// The caller himself as the Domino user, where he has no name on this host: a
+/// container may run under any number (OpenShift gives each project its own).
+/// Such a caller can become nobody else, so that DOMINO_USER, or the default,
+/// only says what he is called; `--user` must be meant.
+fn nameless(call: &Call, name: &OsStr) -> Option<User> {
+    let uid = users::effective_uid();
+    if uid == 0 || call.user.is_some() || !matches!(own_entry(call, uid), Ok(None)) {
+        return None;
+    }
+    let home = call.variable("HOME").unwrap_or(OsStr::new("/"));
+    Some(User {
+        name: name.to_owned(),
+        uid,
+        gid: users::effective_gid(),
+        home: home.into(),
+        shell: "/bin/sh".into(),
+    })
+}
+
+/// The caller's line of the passwd table. A host that has no getent has no
+/// directory service to ask either.
+fn own_entry(call: &Call, uid: u32) -> std::io::Result<Option<User>> {
+    match users::find_by_uid(&call.root, uid) {
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        other => other,
+    }
+}
+
 fn own_name(call: &Call) -> Result<Option<OsString>> {
     let uid = users::effective_uid();
     if uid == 0 {
         return Ok(None);
     }
-    let own =
-        users::find_by_uid(&call.root, uid).map_err(Error::system("look the calling user up"))?;
+    let own = own_entry(call, uid).map_err(Error::system("look the calling user up"))?;
     Ok(own.map(|user| user.name))
 }

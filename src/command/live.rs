@@ -221,6 +221,12 @@ impl Background {
         Ok(Background::spawn(follower, crate::ui::raw_line))
     }
 
+    /// The same for the console log itself, which may not be there yet.
+    pub fn of_log(partition: &Partition) -> Result<Background> {
+        let follower = Follower::new(partition.log(), 0)?;
+        Ok(Background::spawn(follower, crate::ui::raw_line))
+    }
+
     fn spawn(mut follower: Follower, mut show: impl FnMut(&[u8]) + Send + 'static) -> Background {
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&stop);

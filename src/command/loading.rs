@@ -10,8 +10,14 @@ use crate::exit::Exit;
 use crate::service;
 use crate::settings::{Loaded, Source};
 use crate::ui::Ui;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+/// Names a further configuration file.
+const ENV_FILE: &str = "DOMINO_ENV_FILE";
 
 /// A server to act on, or the answer of another process that acted on it.
 pub enum Access {
@@ -57,10 +63,27 @@ pub fn load_as(call: &Call, identity: &Identity, ui: &mut Ui) -> Result<Partitio
 fn load(
     call: &Call,
     identity: &Identity,
-    inherited: Vec<(OsString, OsString)>,
+    mut inherited: Vec<(OsString, OsString)>,
     ui: &mut Ui,
 ) -> Result<Partition> {
-    let loaded = crate::settings::load(&call.root, &identity.user.name, &inherited)?;
+    if let Some(file) = &call.config {
+        check_owner(Path::new(file), identity)?;
+        inherited.retain(|(name, _)| name != ENV_FILE);
+        inherited.push((ENV_FILE.into(), file.clone()));
+    }
+    let mut loaded = crate::settings::load(&call.root, &identity.user.name, &inherited)?;
+    if let Some(file) = &call.config
+        && !loaded.files.iter().any(|read| read == Path::new(file))
+    {
+        return Err(not_taken(
+            file,
+            "was not read: the configuration sets DOMINO_ENV_FILE itself, or calls exit",
+        ));
+    }
+    if let Some(seconds) = call.shutdown_timeout {
+        let time = Duration::from_secs(seconds.into());
+        loaded.settings.allow_shutdown(time);
+    }
     for warning in &loaded.warnings {
         ui.warn(&warning.to_string());
     }
@@ -71,6 +94,27 @@ fn load(
         write_debug(call, &loaded, ui);
     }
     Ok(partition(call, identity, inherited, loaded))
+}
+
+/// What is named on a command line may come from somebody whom sudo lets call
+/// this program and nothing else: it must not make him the Domino user.
+fn check_owner(file: &Path, identity: &Identity) -> Result<()> {
+    let found = std::fs::metadata(file).map_err(Error::file("read", file))?;
+    let his = found.uid() == 0 || found.uid() == identity.user.uid;
+    if his && found.mode() & 0o022 == 0 {
+        return Ok(());
+    }
+    Err(not_taken(
+        file.as_os_str(),
+        "must belong to root or the Domino user, and nobody else may write to it",
+    ))
+}
+
+fn not_taken(file: &OsStr, problem: &str) -> Error {
+    Error::Path {
+        path: file.into(),
+        problem: problem.to_owned(),
+    }
 }
 
 /// The server that loaded settings describe.
@@ -134,7 +178,7 @@ fn verb_arguments(call: &Call) -> Vec<OsString> {
         let text = argument.to_string_lossy();
         if text == "--user" {
             arguments.next();
-        } else if text == "--color" {
+        } else if matches!(&*text, "--color" | "--config" | "--shutdown-timeout") {
             rest.push(argument.clone());
             rest.extend(arguments.next().cloned());
         } else if !text.starts_with('-') {

@@ -11,6 +11,7 @@ use super::{Call, identity, with_work};
 use crate::cli::logs::{Lines, LogsVerb};
 use crate::domino::Partition;
 use crate::domino::archive::{self, Archived};
+use crate::domino::figures::count;
 use crate::domino::housekeeping;
 use crate::domino::server_log::ServerLog;
 use crate::error::{Error, Result};
@@ -51,7 +52,11 @@ fn counted(lines: Option<Lines>) -> u32 {
 fn last_lines(partition: &Partition, lines: u32, ui: &mut Ui) -> Result<Exit> {
     let log = ServerLog::shown(partition);
     let mut tail = log.tail(lines as usize)?;
-    ui.line(&format!("Last {lines} lines of {}:", log.path().display()));
+    ui.line(&format!(
+        "Last {} of {}:",
+        count(lines, "line"),
+        log.path().display()
+    ));
     ui.stream(&mut tail)
         .map_err(Error::file("read", log.path()))?;
     Ok(Exit::Done)
@@ -105,7 +110,8 @@ pub fn systemlog(call: &Call, lines: Option<Lines>, ui: &mut Ui) -> Result<Exit>
     let identity = identity::settle(call)?;
     let unit = loading::unit(call, &identity)?.ok_or_else(no_unit)?;
     ui.line(&format!(
-        "Last {lines} lines of {} in the journal:",
+        "Last {} of {} in the journal:",
+        count(lines, "line"),
         crate::error::shown(unit.name())
     ));
     Ok(match unit.journal(lines)? {

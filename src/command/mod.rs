@@ -6,11 +6,15 @@ mod config;
 mod databases;
 mod diagnosis;
 mod editing;
+mod health;
 mod identity;
 mod live;
 mod loading;
 mod logs;
+mod managers;
+mod ocf;
 mod restart;
+mod run;
 mod service;
 mod setup;
 pub mod shell;
@@ -21,6 +25,7 @@ mod stop;
 mod support;
 mod switch;
 
+use crate::cli::foreground::ForegroundVerb;
 use crate::cli::{self, Persona, Verb};
 use crate::domino::archive;
 use crate::domino::tools::Work;
@@ -29,6 +34,7 @@ use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::os::root::Root;
 use crate::os::signals::Signals;
+use crate::service::notify::{Heartbeat, Notifier};
 use crate::ui::Ui;
 use std::ffi::{OsStr, OsString};
 
@@ -41,6 +47,10 @@ pub struct Call {
     pub persona: Persona,
     /// The user named on the command line.
     pub user: Option<OsString>,
+    /// A further configuration file, named on the command line.
+    pub config: Option<OsString>,
+    /// How long a shutdown may take, in seconds, where the command line says.
+    pub shutdown_timeout: Option<u32>,
     /// Whether to act on the server itself, past any service manager.
     pub direct: bool,
     /// The whole command line.
@@ -87,6 +97,10 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         Verb::Console => live::console(call, false, ui),
         Verb::Statusd => service::run(call, Some("status"), ui),
         Verb::Service { action } => service::run(call, action.as_deref(), ui),
+        Verb::Foreground(ForegroundVerb::Run) => run::run(call, ui),
+        Verb::Foreground(ForegroundVerb::Healthcheck(arguments)) => {
+            health::run(call, arguments, ui)
+        }
         Verb::Logs(verb) => logs::run(call, verb, ui),
         Verb::Systemlog { lines } => logs::systemlog(call, lines, ui),
         Verb::Setup(verb) => setup::run(call, verb, ui),
@@ -97,8 +111,10 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         Verb::Diagnosis(verb) => diagnosis::run(call, verb, ui),
         Verb::Snapshot(verb) => snapshot::run(call, verb, ui),
         Verb::Keeper => snapshot::keep(call),
+        Verb::KeeperSecond { pid } => snapshot::second(call, pid),
         Verb::SnapshotFacts => snapshot::facts(call, ui),
         Verb::ForceDown => snapshot::force_down(call, ui),
+        Verb::Managers(verb) => managers::run(call, verb, ui),
         Verb::Version => {
             ui.line(&format!("rc_domino {}", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Done)
@@ -108,6 +124,8 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
             Ok(Exit::Done)
         }
         Verb::BackupMode { action } => backup_mode::run(call, action, ui),
+        Verb::Restartable => restart::restartable(call, ui),
+        Verb::RestartStop => stop::to_restart(call, ui),
         Verb::Catalogue => {
             for entry in crate::settings::catalogue::CATALOGUE {
                 ui.line(&format!(
@@ -130,6 +148,17 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
         }
         Verb::Other(words) => shell::custom(call, &words, ui),
     }
+}
+
+/// Asks a service manager that listens to the commands of its unit for more
+/// time, as long as `goes_on` says so and the answer lives.
+fn ask_for_time(call: &Call, goes_on: impl FnMut() -> bool + Send + 'static) -> Heartbeat {
+    // Nobody is told of a socket that cannot be used: nothing depends on it.
+    let notifier = match call.direct {
+        true => Notifier::of(&call.environment).unwrap_or_default(),
+        false => Notifier::default(),
+    };
+    Heartbeat::start(&notifier, goes_on)
 }
 
 /// Runs `act` with everything a long verb works with; signals are held back

@@ -3,8 +3,8 @@
 use super::identity::{self, Identity, Needs};
 use super::{Call, live, loading, start, stop, with_work};
 use crate::cli::StartArgs;
-use crate::domino::lock;
 use crate::domino::start::refuse_disabled;
+use crate::domino::{Partition, lock};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::ui::Ui;
@@ -17,7 +17,7 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     if loading::own_unit(call, &identity)?.is_some() {
         // Each half checks what systemd says against /proc. They run as
         // processes of their own: the first gives up root's rights.
-        let stopped = in_child(call, &identity, &["stop".into()], ui)?;
+        let stopped = stop_through_unit(call, &identity, ui)?;
         if !is_down(stopped) {
             return Ok(stopped);
         }
@@ -29,9 +29,7 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
         Ok(partition) => partition,
         Err(exit) => return Ok(exit),
     };
-    start::check(&partition)?;
-    // Before the stop: a server must not be left down by a restart.
-    refuse_disabled(&partition)?;
+    check(&partition)?;
     let exit = with_work(&partition, ui, |work| {
         let lock = lock::acquire(work)?;
         let stopped = stop::stop_locked(work, &lock, false)?;
@@ -43,6 +41,30 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
         return live::on_partition(&partition, false, ui);
     }
     Ok(exit)
+}
+
+/// What must be right before the stop: a server must not be left down by a
+/// restart.
+pub fn check(partition: &Partition) -> Result<()> {
+    start::check(partition)?;
+    refuse_disabled(partition)
+}
+
+/// `__restartable`: checks that, for a caller who keeps root's rights.
+pub fn restartable(call: &Call, ui: &mut Ui) -> Result<Exit> {
+    match loading::here(loading::access(call, Needs::Rights, ui)?) {
+        Ok(partition) => check(&partition).map(|()| Exit::Done),
+        Err(exit) => Ok(exit),
+    }
+}
+
+/// Stops the server through its unit, to be started again: not where a start
+/// would be refused, nor where systemd does not obey this caller.
+pub fn stop_through_unit(call: &Call, identity: &Identity, ui: &mut Ui) -> Result<Exit> {
+    match in_child(call, identity, &["__restartable".into()], ui)? {
+        Exit::Done => in_child(call, identity, &["__restart_stop".into()], ui),
+        refused => Ok(refused),
+    }
 }
 
 /// Whether a stop that answered this left nothing running and was not broken

@@ -2,11 +2,15 @@
 
 use super::identity::Needs;
 use super::loading;
-use super::{Call, identity, live, snapshot, with_work};
+use super::restart::in_child;
+use super::{Call, ask_for_time, identity, live, snapshot, with_work};
 use crate::cli::StartArgs;
-use crate::domino::start::{self, Started};
+use crate::domino::figures::seconds;
+use crate::domino::processes;
+use crate::domino::start::{self, Manner, Started};
 use crate::domino::tools::Work;
-use crate::domino::{Partition, lock};
+use crate::domino::vitals::Vitals;
+use crate::domino::{Partition, claim, lock};
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
 use crate::os::lock::Lock;
@@ -20,6 +24,13 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
         return Ok(exit);
     }
     if let Some(unit) = loading::own_unit(call, &identity)? {
+        if arguments.take_over {
+            // The unit's own start is told by the claim.
+            let exit = in_child(call, &identity, &["__take-over".into()], ui)?;
+            if exit != Exit::Done {
+                return Ok(exit);
+            }
+        }
         return through_unit(call, &unit, arguments, ui);
     }
     let access = loading::access_as(call, &identity, Needs::Login, ui)?;
@@ -29,6 +40,8 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     };
     check(&partition)?;
     let exit = with_work(&partition, ui, |work| {
+        let mut vitals = Vitals::of(&partition);
+        let _beat = ask_for_time(call, move || vitals.moves());
         let lock = lock::acquire(work)?;
         start_locked(work, &lock, arguments)
     })?;
@@ -48,7 +61,14 @@ pub fn check(partition: &Partition) -> Result<()> {
 /// of it.
 pub fn start_locked(work: &mut Work, lock: &Lock, arguments: StartArgs) -> Result<Exit> {
     let name = shown(&work.partition.name());
-    let started = start::start(work, lock, arguments.ready_within())?;
+    if arguments.take_over && processes::find(work.partition)?.is_empty() {
+        claim::take_over(work)?;
+    }
+    let manner = Manner {
+        ready_within: arguments.ready_within(),
+        ..Manner::default()
+    };
+    let started = start::start(work, lock, manner)?;
     let (text, exit) = match started {
         Started::WasRunning(pid) => (
             format!("Domino server {name} is running already (pid {pid})"),
@@ -64,8 +84,8 @@ pub fn start_locked(work: &mut Work, lock: &Lock, arguments: StartArgs) -> Resul
         ),
         Started::StillStarting(pid, limit) => {
             return Err(Error::StartFailed(format!(
-                "Domino server {name} (pid {pid}) is up but not ready after {} seconds; it goes on starting, see {}",
-                limit.as_secs(),
+                "Domino server {name} (pid {pid}) is up but not ready after {}; it goes on starting, see {}",
+                seconds(limit),
                 work.partition.log().display()
             )));
         }

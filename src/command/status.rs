@@ -5,6 +5,7 @@ use super::loading;
 use super::{Call, with_work};
 use crate::cli::{Format, StatusArgs};
 use crate::domino::Partition;
+use crate::domino::figures::seconds;
 use crate::domino::hooks::{self, Hook};
 use crate::domino::processes::{self, DominoProcess, Role};
 use crate::domino::readiness::Readiness;
@@ -251,8 +252,8 @@ pub fn wait_ready(call: &Call, limit: Duration, ui: &mut Ui) -> Result<Exit> {
         }
         if Instant::now() >= give_up {
             return Err(Error::StartFailed(format!(
-                "Domino server {name} is up but not ready after {} seconds; it goes on starting",
-                limit.as_secs()
+                "Domino server {name} is up but not ready after {}; it goes on starting",
+                seconds(limit)
             )));
         }
         std::thread::sleep(Duration::from_millis(250));

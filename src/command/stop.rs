@@ -3,18 +3,20 @@
 
 use super::identity::{self, Identity, Needs};
 use super::loading;
-use super::{Call, live, snapshot, with_work};
+use super::{Call, ask_for_time, live, snapshot, with_work};
 use crate::cli::LiveArgs;
 use crate::domino::closure;
+use crate::domino::figures::seconds;
 use crate::domino::processes;
 use crate::domino::stop::{self, Stopped};
 use crate::domino::tools::Work;
 use crate::domino::{Partition, lock};
-use crate::error::{Result, shown};
+use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
 use crate::os::lock::Lock;
 use crate::service::systemd::Unit;
 use crate::ui::Ui;
+use std::time::Instant;
 
 /// Runs the verb; `keep_controller` for `quit`.
 pub fn run(call: &Call, arguments: LiveArgs, keep_controller: bool, ui: &mut Ui) -> Result<Exit> {
@@ -41,7 +43,7 @@ fn stop_it(
     ui: &mut Ui,
 ) -> Result<Exit> {
     if let Some(unit) = loading::own_unit(call, identity)? {
-        return through_unit(call, identity, &unit, arguments, ui);
+        return through_unit(call, identity, &unit, How::Somehow(arguments), ui);
     }
     let access = loading::access_as(call, identity, Needs::Login, ui)?;
     let partition = match loading::here(access) {
@@ -52,9 +54,27 @@ fn stop_it(
     with_work(&partition, ui, |work| {
         // Begun with the signals held back: its thread must not take them.
         let _console = live_console(&partition, arguments)?;
+        let until = Instant::now() + stop::longest(&partition.settings);
+        let _beat = ask_for_time(call, move || Instant::now() < until);
         let lock = lock::acquire(work)?;
         stop_locked(work, &lock, keep_controller)
     })
+}
+
+/// `__restart_stop`: a stop through the unit, or none at all.
+pub fn to_restart(call: &Call, ui: &mut Ui) -> Result<Exit> {
+    let identity = identity::settle(call)?;
+    let unit = loading::own_unit(call, &identity)?.ok_or_else(super::logs::no_unit)?;
+    through_unit(call, &identity, &unit, How::ByUnit, ui)
+}
+
+/// What is done where systemd does not stop the unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    /// The server is stopped all the same.
+    Somehow(LiveArgs),
+    /// The server stays up: systemd would not start it either.
+    ByUnit,
 }
 
 fn live_console(partition: &Partition, arguments: LiveArgs) -> Result<Option<live::Background>> {
@@ -86,23 +106,20 @@ fn tell(work: &mut Work, outcome: Stopped, down: &str) -> Exit {
     let (text, exit) = match outcome {
         Stopped::WasDown => (format!("Domino server {name} {down}"), Exit::Done),
         Stopped::Cleanly(took) => (
-            format!(
-                "Domino server {name} stopped after {} seconds",
-                took.as_secs()
-            ),
+            format!("Domino server {name} stopped after {}", seconds(took)),
             Exit::Done,
         ),
         Stopped::Forcibly(took) => {
             work.reporter.warn(&format!(
-                "Domino server {name} was stopped by force after {} seconds: its databases were not closed cleanly, do not trust a snapshot taken now",
-                took.as_secs()
+                "Domino server {name} was stopped by force after {}: its databases were not closed cleanly, do not trust a snapshot taken now",
+                seconds(took)
             ));
             return Exit::Unclean;
         }
         Stopped::Crashing(took) => {
             work.reporter.warn(&format!(
-                "Domino server {name} crashed while stopping, after {} seconds: its databases were not closed cleanly, do not trust a snapshot taken now",
-                took.as_secs()
+                "Domino server {name} crashed while stopping, after {}: its databases were not closed cleanly, do not trust a snapshot taken now",
+                seconds(took)
             ));
             show_crash(work);
             return Exit::Crashed;
@@ -151,28 +168,45 @@ fn through_unit(
     call: &Call,
     identity: &Identity,
     unit: &Unit,
-    arguments: LiveArgs,
+    how: How,
     ui: &mut Ui,
 ) -> Result<Exit> {
     let name = shown(unit.name());
     let was = unit.state()?;
     ui.line(&format!("Stopping systemd unit {name}"));
-    let systemctl = unit.begin("stop", loading::through_sudo(call))?;
+    let sudo = loading::through_sudo(call);
+    let systemctl = unit.begin("stop", sudo)?;
     // From here on as the Domino user: what follows reads his files.
     let partition = loading::load_as(call, identity, ui)?;
-    let console = live_console(&partition, arguments)?;
-    let status = systemctl.finish()?;
+    let console = match how {
+        How::Somehow(arguments) => live_console(&partition, arguments)?,
+        How::ByUnit => None,
+    };
+    let mut done = systemctl.finish()?.success();
     drop(console);
+    if !done && sudo && how == How::ByUnit {
+        // As for a start: polkit may allow what sudo does not.
+        done = unit.call("stop", false)? == 0;
+    }
     let verdict = if was.is_up() {
         unit.state()?.verdict_of_stop()
     } else {
         Exit::Done
     };
     let left = processes::find(&partition)?;
+    if !left.is_empty() && !done && how == How::ByUnit {
+        return Err(Error::Service {
+            message: format!(
+                "systemd did not stop {name}: the server is not restarted and runs on; restart it as root, or let sudo or polkit allow '{}' to control the unit",
+                shown(&identity.user.name)
+            ),
+            exit: Exit::Privilege,
+        });
+    }
     if !left.is_empty() {
         ui.line(&format!(
             "{}: {}",
-            if status.success() {
+            if done {
                 format!("Still running, outside of {name}")
             } else {
                 format!("systemctl did not stop {name}; still running")

@@ -1,14 +1,14 @@
 //! `about`, `about+`, `diag`, `senddiag`: what is known of host and server,
 //! shown or collected.
 
-use super::identity::Needs;
+use super::identity::{self, Needs, Standing};
 use super::loading;
 use super::{Call, with_work};
 use crate::cli::support::{Collect, DiagAction, SupportVerb};
 use crate::domino::Partition;
 use crate::domino::about::{self, Section};
 use crate::domino::diagnostics::{self, Wanted, Written};
-use crate::domino::figures::size;
+use crate::domino::figures::{count, many, size};
 use crate::domino::mail::Mailer;
 use crate::domino::tools::Work;
 use crate::error::{Error, Result, shown};
@@ -25,6 +25,11 @@ const ADDRESS_SERVICE: &str = "https://ipinfo.io/json";
 
 /// Runs one of the verbs.
 pub fn run(call: &Call, verb: SupportVerb, ui: &mut Ui) -> Result<Exit> {
+    // Before root's rights are gone.
+    let journal = match verb {
+        SupportVerb::Diag { .. } | SupportVerb::Senddiag { .. } => journal_of_root(call),
+        _ => None,
+    };
     let partition = match loading::here(loading::access(call, Needs::Rights, ui)?) {
         Ok(partition) => partition,
         Err(exit) => return Ok(exit),
@@ -47,7 +52,7 @@ pub fn run(call: &Call, verb: SupportVerb, ui: &mut Ui) -> Result<Exit> {
             action: DiagAction::Collect,
             collect,
             to: None,
-        } => diag(&partition, &collect, ui),
+        } => diag(&partition, &collect, journal, ui),
         SupportVerb::Diag {
             action: DiagAction::Collect,
             to: Some(_),
@@ -56,9 +61,20 @@ pub fn run(call: &Call, verb: SupportVerb, ui: &mut Ui) -> Result<Exit> {
             "--to goes with 'diag send' or 'senddiag'".to_owned(),
         )),
         SupportVerb::Diag { collect, to, .. } | SupportVerb::Senddiag { collect, to } => {
-            senddiag(&partition, &collect, to.as_deref(), ui)
+            senddiag(&partition, &collect, to.as_deref(), journal, ui)
         }
     }
+}
+
+/// The unit's journal as only root reads it: with what systemd itself says,
+/// which had to kill, or was out of time. Other users see their own messages.
+fn journal_of_root(call: &Call) -> Option<Vec<u8>> {
+    let identity = identity::settle(call).ok()?;
+    if identity.standing != Standing::Root {
+        return None;
+    }
+    // Of this user's unit only: the archive is his.
+    loading::unit(call, &identity).ok()??.journal_text().ok()
 }
 
 fn unit_of(partition: &Partition) -> Result<Option<Unit>> {
@@ -100,7 +116,9 @@ fn public_address(partition: &Partition, ui: &mut Ui) -> Result<Exit> {
     ui.line("");
     ui.line(&format!("Public address, asked of {ADDRESS_SERVICE}:"));
     let mut launch = Launch::new("curl");
+    // -q: what ~/.curlrc says must not undo what is asked for here.
     launch.args = [
+        "-q",
         "--silent",
         "--show-error",
         "--fail",
@@ -153,17 +171,27 @@ fn public_address(partition: &Partition, ui: &mut Ui) -> Result<Exit> {
 }
 
 /// `diag`: collects into an archive.
-fn diag(partition: &Partition, collect: &Collect, ui: &mut Ui) -> Result<Exit> {
+fn diag(
+    partition: &Partition,
+    collect: &Collect,
+    journal: Option<Vec<u8>>,
+    ui: &mut Ui,
+) -> Result<Exit> {
     let unit = unit_of(partition)?;
     with_work(partition, ui, |work| {
-        collected(work, collect, unit.as_ref())?;
+        collected(work, collect, unit.as_ref(), journal)?;
         Ok(Exit::Done)
     })
 }
 
 /// Shows what is to be collected, then collects it; nothing but the list where
 /// only that was asked for.
-fn collected(work: &mut Work, collect: &Collect, unit: Option<&Unit>) -> Result<Option<Written>> {
+fn collected(
+    work: &mut Work,
+    collect: &Collect,
+    unit: Option<&Unit>,
+    journal: Option<Vec<u8>>,
+) -> Result<Option<Written>> {
     let settings = &work.partition.settings;
     let wanted = Wanted {
         days: collect
@@ -172,14 +200,15 @@ fn collected(work: &mut Work, collect: &Collect, unit: Option<&Unit>) -> Result<
             .unwrap_or(settings.diag_days.value),
         bytes: settings.diag_max_size.value.saturating_mul(1 << 20),
         output: collect.output.clone(),
+        journal,
     };
     let plan = diagnostics::plan(work, &wanted, unit.map(Unit::name))?;
     for line in plan.lines() {
         work.reporter.info(&line);
     }
     work.reporter.info(&format!(
-        "{} files, {} before compression; passwords and keys are masked by their names",
-        plan.items.len(),
+        "{}, {} before compression; passwords and keys are masked by their names",
+        many(plan.items.len(), "file"),
         size(plan.bytes())
     ));
     if collect.list {
@@ -187,10 +216,10 @@ fn collected(work: &mut Work, collect: &Collect, unit: Option<&Unit>) -> Result<
     }
     let written = diagnostics::write(work, &plan, &wanted)?;
     work.reporter.info(&format!(
-        "Wrote {} ({}, {} values masked); look through it before you give it away",
+        "Wrote {} ({}, {} masked); look through it before you give it away",
         written.path.display(),
         size(written.size),
-        written.masked
+        count(written.masked, "value")
     ));
     Ok(Some(written))
 }
@@ -200,12 +229,13 @@ fn senddiag(
     partition: &Partition,
     collect: &Collect,
     to: Option<&OsStr>,
+    journal: Option<Vec<u8>>,
     ui: &mut Ui,
 ) -> Result<Exit> {
     let mailer = Mailer::of(partition, to);
     let unit = unit_of(partition)?;
     with_work(partition, ui, |work| {
-        let Some(written) = collected(work, collect, unit.as_ref())? else {
+        let Some(written) = collected(work, collect, unit.as_ref(), journal)? else {
             return Ok(Exit::Done);
         };
         let mailer = match mailer {

@@ -203,11 +203,16 @@ pub fn own_program() -> Result<PathBuf> {
 
 /// Runs a program in the foreground with this one's terminal, passing SIGTERM
 /// and SIGHUP on; its code becomes this program's.
-pub fn run_in_front(mut launch: Launch, _ui: &mut Ui) -> Result<Exit> {
-    let program = PathBuf::from(&launch.program);
+pub fn run_in_front(mut launch: Launch, ui: &mut Ui) -> Result<Exit> {
     launch.stdin = Stream::Inherit;
     launch.stdout = Stream::Inherit;
     launch.stderr = Stream::Inherit;
+    run_to_end(launch, ui)
+}
+
+/// As [`run_in_front`], with input and output as the launch has them.
+pub fn run_to_end(launch: Launch, _ui: &mut Ui) -> Result<Exit> {
+    let program = PathBuf::from(&launch.program);
     let signals = Signals::block().map_err(Error::system("hold back signals"))?;
     let mut child = launch
         .spawn()

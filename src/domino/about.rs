@@ -2,7 +2,7 @@
 //! matters to the server.
 
 use super::Partition;
-use super::figures::{size, span};
+use super::figures::{many, size, span};
 use super::processes;
 use super::state::State;
 use crate::error::{Result, shown};
@@ -293,7 +293,7 @@ pub fn state_text(state: &State) -> String {
                 .server()
                 .map(|server| crate::os::clock::age(server.process.start_ticks))
                 .map_or_else(String::new, |age| format!(" for {}", span(age)));
-            format!("running{since}, {} processes", processes.len())
+            format!("running{since}, {}", many(processes.len(), "process"))
         }
         State::Remnants { processes } => format!(
             "not running; processes of an earlier server are left: {}",

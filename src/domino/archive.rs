@@ -345,6 +345,13 @@ fn free_name(partition: &Partition, tag: Option<&OsStr>) -> Result<PathBuf> {
     }
     let log = partition.log();
     let directory = partition.settings.log_backup_dir();
+    // What the file operations say of it would not name the setting.
+    if !directory.is_dir() {
+        return Err(Error::Path {
+            path: directory,
+            problem: "no such directory; create it, or correct DOMINO_LOG_BACKUP_DIR: the console log was not archived".to_owned(),
+        });
+    }
     let stamp = partition.stamp("%y%m%d_%H%M%S")?;
     let tag = tag.unwrap_or_default();
     for attempt in 1..1000 {

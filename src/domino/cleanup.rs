@@ -3,6 +3,7 @@
 
 use super::Partition;
 use super::belongings::{self, Belonging, Finder, Reason, Verdict};
+use super::claim;
 use super::closure;
 use super::hooks::{self, Hook};
 use super::processes::Role;
@@ -117,7 +118,17 @@ pub fn run(work: &mut Work, finder: &Finder, all_ipc: bool) -> Result<Removed> {
     let left = kill_all(work, finder, &mut killed)?;
     removed.processes = killed.len();
     if left.is_empty() {
-        remove_files(work, &mut removed);
+        match claim::elsewhere(work.partition)? {
+            // They are its own there.
+            Some(found) => work.reporter.warn(&format!(
+                "lock files were left alone: {}",
+                found.story(work.partition)
+            )),
+            None => {
+                remove_files(work, &mut removed);
+                claim::release(work);
+            }
+        }
         remove_ipc(work, finder, &killed, all_ipc, &mut removed)?;
         // Something may have come up since.
         removed.left.extend(still_running(&finder.find()?));

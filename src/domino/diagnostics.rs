@@ -27,6 +27,8 @@ pub struct Wanted {
     pub bytes: u64,
     /// Where the archive goes, if not to DOMINO_DIAG_DIR.
     pub output: Option<PathBuf>,
+    /// The unit's journal, where root has read it.
+    pub journal: Option<Vec<u8>>,
 }
 
 impl Wanted {

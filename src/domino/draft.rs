@@ -99,21 +99,45 @@ impl Draft {
     /// Replaces the file by this text, unless somebody else changed it since.
     pub fn replace(&self, text: &[u8]) -> Result<Replaced> {
         self.require_unchanged()?;
-        let failed = Error::file("replace", &self.target);
         match &self.before {
             None => create_text(&self.target, text, NEW_MODE)
                 .map(|()| Replaced::AtOnce)
-                .map_err(failed),
-            Some(before) => replace_text(&self.target, text, before).map_err(failed),
+                .map_err(Error::file("replace", &self.target)),
+            Some(before) => self.replace_by(|| replace_text(&self.target, text, before)),
         }
+    }
+
+    /// Writing in place can end halfway, and so can putting back what was
+    /// there: the text before is kept meanwhile, and longer where it is needed.
+    fn replace_by(&self, replace: impl FnOnce() -> std::io::Result<Replaced>) -> Result<Replaced> {
+        let old = self.old();
+        create_text(&old, self.before(), 0o600).map_err(Error::file("write", &old))?;
+        let done = replace();
+        if done.is_ok() || self.require_unchanged().is_ok() {
+            let _ = std::fs::remove_file(&old);
+        }
+        done.map_err(Error::file("replace", &self.target))
     }
 
     /// This error, after which the copy stays.
     pub fn kept(&self, error: &Error) -> Error {
+        let old = self.old();
+        let old = if old.exists() {
+            format!("; its text before is kept in {}", old.display())
+        } else {
+            String::new()
+        };
         Error::Refused {
-            message: format!("{error}; {}", self.place()),
+            message: format!("{error}; {}{old}", self.place()),
             exit: error.exit(),
         }
+    }
+
+    /// Where the text before is kept while the file is written to.
+    fn old(&self) -> PathBuf {
+        let mut name = self.copy.as_os_str().to_owned();
+        name.push(".before");
+        name.into()
     }
 
     /// Where the copy stays, for a message.
@@ -172,6 +196,30 @@ mod tests {
         let left = draft.directory.clone();
         draft.discard();
         assert!(!left.exists());
+    }
+
+    #[test]
+    fn the_text_before_is_named_where_it_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("f");
+        std::fs::write(&file, "one\n").unwrap();
+        let draft = Draft::begin(&file).unwrap();
+        draft.replace(b"two\n").unwrap();
+        let failed = Error::file("replace", &file)(std::io::ErrorKind::StorageFull.into());
+        assert!(!draft.old().exists());
+        assert!(!draft.kept(&failed).to_string().contains(".before"));
+        std::fs::write(&file, "one\n").unwrap();
+        // What a disk that fails leaves: half of the new text.
+        draft
+            .replace_by(|| {
+                std::fs::write(&file, "t").unwrap();
+                Err(std::io::ErrorKind::StorageFull.into())
+            })
+            .unwrap_err();
+        assert_eq!(std::fs::read(draft.old()).unwrap(), b"one\n");
+        let error = draft.kept(&failed).to_string();
+        assert!(error.contains(".before"), "{error}");
+        draft.discard();
     }
 
     #[test]

@@ -41,6 +41,10 @@ pub fn for_programs(partition: &Partition, server: Option<Pid>) -> Environment {
     let mut all: BTreeMap<OsString, OsString> = partition.inherited.iter().cloned().collect();
     all.extend(partition.exports.iter().cloned());
     all.retain(|name, _| !partition.removed.contains(name));
+    // Between the service manager and this program; a child has no part in it.
+    for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
+        all.remove(OsStr::new(name));
+    }
     let mut set = |name: &str, value: &OsStr| {
         all.insert(name.into(), value.to_owned());
     };

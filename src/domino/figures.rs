@@ -35,9 +35,40 @@ pub fn span(time: Duration) -> String {
     }
 }
 
+/// So many of something: `1 file`, `2 files`, `3 directories`.
+pub fn count(number: impl Into<u64>, one: &str) -> String {
+    let number = number.into();
+    match one.strip_suffix('y') {
+        _ if number == 1 => format!("1 {one}"),
+        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{number} {stem}ies"),
+        _ if one.ends_with('s') => format!("{number} {one}es"),
+        _ => format!("{number} {one}s"),
+    }
+}
+
+/// As [`count`], for the length of a list.
+pub fn many(number: usize, one: &str) -> String {
+    count(number as u64, one)
+}
+
+/// A time in whole seconds, in words.
+pub fn seconds(time: Duration) -> String {
+    count(time.as_secs(), "second")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!(count(1u64, "file"), "1 file");
+        assert_eq!(count(0u64, "file"), "0 files");
+        assert_eq!(many(2, "directory"), "2 directories");
+        assert_eq!(many(2, "day"), "2 days");
+        assert_eq!(many(3, "process"), "3 processes");
+        assert_eq!(seconds(Duration::from_millis(1_900)), "1 second");
+    }
 
     #[test]
     fn sizes_and_times_are_short() {

@@ -1,5 +1,6 @@
 //! The site's hook scripts: checked, run with a time limit, their output kept.
 
+use super::figures::seconds;
 use super::server_log::ServerLog;
 use super::tools::{Tool, ToolEnd, Work, run_by_line};
 use super::{Partition, Reporter};
@@ -125,10 +126,10 @@ pub fn run(work: &mut Work, hook: Hook, server: Option<Pid>) -> Result<HookEnd> 
         other => other?,
     };
     if !ended.success() {
-        let seconds = limit.as_secs();
+        let limit = seconds(limit);
         let text = match ended {
             ToolEnd::TimedOut => {
-                format!("did not end within {seconds} seconds (DOMINO_HOOK_TIMEOUT) and was ended")
+                format!("did not end within {limit} (DOMINO_HOOK_TIMEOUT) and was ended")
             }
             other => other.describe(),
         };

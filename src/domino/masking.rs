@@ -3,6 +3,8 @@
 //! NSD files hold the environment and notes.ini, console logs what somebody
 //! typed: so everything that is text goes through here, line by line.
 
+mod free;
+
 use std::borrow::Cow;
 use std::io;
 
@@ -229,7 +231,27 @@ impl Masker {
             self.open = Open::Key;
             return Cow::Borrowed(line);
         }
-        self.mask_values(line)
+        match self.mask_values(line) {
+            Cow::Borrowed(line) => self.mask_free(line),
+            Cow::Owned(line) => Cow::Owned(self.mask_free(&line).into_owned()),
+        }
+    }
+
+    fn mask_free<'a>(&mut self, line: &'a [u8]) -> Cow<'a, [u8]> {
+        let values = free::values(line);
+        if values.is_empty() {
+            return Cow::Borrowed(line);
+        }
+        let mut masked = Vec::with_capacity(line.len());
+        let mut copied = 0;
+        for (from, to) in values {
+            masked.extend_from_slice(&line[copied..from]);
+            masked.extend_from_slice(MASK);
+            self.masked += 1;
+            copied = to;
+        }
+        masked.extend_from_slice(&line[copied..]);
+        Cow::Owned(masked)
     }
 
     fn mask_values<'a>(&mut self, line: &'a [u8]) -> Cow<'a, [u8]> {
@@ -379,6 +401,32 @@ mod tests {
             ("<Password>open", "<Password>********"),
             ("> set config X_TOKEN=a", "> set config X_TOKEN=********"),
             ("x \\\"token\\\": \\\"abc\\\"", "x \\\"token\\\": ********"),
+        ] {
+            assert_eq!(log(line), masked, "{line}");
+        }
+    }
+
+    #[test]
+    fn values_behind_a_blank_go_too() {
+        for (line, masked) in [
+            (
+                "tool --pass X --user joe",
+                "tool --pass ******** --user joe",
+            ),
+            ("tool --password=X -v", "tool --password=********"),
+            ("-password 'a b' c", "-password ******** c"),
+            ("--no-password --force", "--no-password --force"),
+            (
+                "the password is geheim today",
+                "the password is ******** today",
+            ),
+            ("Das Passwort lautet: x1", "Das Passwort lautet: ********"),
+            ("The password is incorrect.", "The password is incorrect."),
+            ("password is \"open", "password is ********"),
+            ("got Bearer abcdefgh.i", "got Bearer ********"),
+            ("a bearer of news", "a bearer of news"),
+            ("---- TOKEN table", "---- TOKEN table"),
+            ("what it is", "what it is"),
         ] {
             assert_eq!(log(line), masked, "{line}");
         }

@@ -22,7 +22,7 @@ const AFTER_KILL: Duration = Duration::from_secs(10);
 
 /// How long NSD may take while a shutdown waits for it. A full one of a large
 /// server takes minutes; one that hangs must not keep `stop` for ever.
-const DURING_STOP: Duration = Duration::from_secs(900);
+pub(super) const DURING_STOP: Duration = Duration::from_secs(900);
 
 /// Runs NSD with these arguments, its output told line by line.
 pub fn run<A: AsRef<OsStr>>(work: &mut Work, arguments: &[A]) -> Result<ToolEnd> {

@@ -5,6 +5,8 @@ use super::partition::Partition;
 use super::processes::{self, Programs, Role};
 use super::server_log::{ServerLog, contains};
 use crate::error::Result;
+use crate::os::process::{self, Pid};
+use std::path::PathBuf;
 
 /// Console texts by which a server says that it is up. Where its resource
 /// files are missing it prints codes instead: then only the port tells.
@@ -72,4 +74,55 @@ impl Readiness<'_> {
             .find(|open| listening.contains(&open.port));
         Ok(open.map(|open| Ready::Port(open.port)))
     }
+}
+
+/// Says, in the data directory, which server process was found ready (its log
+/// may be archived long before somebody asks; never believed of another one),
+/// or from where on in the log the next one speaks.
+const MARKER: &str = ".rc_domino.ready";
+
+fn marker(partition: &Partition) -> PathBuf {
+    partition.data().join(MARKER)
+}
+
+/// Pid and start time: together they name one process.
+fn mark_of(server: Pid) -> Option<String> {
+    let began = process::start_ticks(server).ok()??;
+    Some(format!("{server} {began}\n"))
+}
+
+/// Remembers that this server process is ready. Where that cannot be written,
+/// whoever asks looks for himself.
+pub fn remember(partition: &Partition, server: Pid) {
+    if let Some(mark) = mark_of(server) {
+        let _ = crate::os::files::write_atomically(&marker(partition), mark.as_bytes(), 0o644);
+    }
+}
+
+/// Forgets it: another server process is about to start.
+pub fn forget(partition: &Partition) {
+    let _ = std::fs::remove_file(marker(partition));
+}
+
+/// The server went and may come back: what its log says of readiness before
+/// `offset` is not the next one's.
+pub fn expect_from(partition: &Partition, offset: u64) {
+    let mark = format!("from {offset}\n");
+    let _ = crate::os::files::write_atomically(&marker(partition), mark.as_bytes(), 0o644);
+}
+
+/// From where on in the log the server speaks that was not found ready yet.
+pub fn expected_from(partition: &Partition) -> u64 {
+    let noted = crate::os::files::read_bounded(&marker(partition), 64).unwrap_or_default();
+    let text = String::from_utf8_lossy(&noted);
+    let offset = text.strip_prefix("from ").map(str::trim);
+    offset
+        .and_then(|offset| offset.parse().ok())
+        .unwrap_or_default()
+}
+
+/// Whether this very process was found ready before.
+pub fn remembered(partition: &Partition, server: Pid) -> bool {
+    let noted = crate::os::files::read_bounded(&marker(partition), 64);
+    noted.is_ok_and(|noted| mark_of(server).is_some_and(|mark| mark.as_bytes() == noted))
 }

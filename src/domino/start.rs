@@ -4,15 +4,17 @@
 use super::Partition;
 use super::archive;
 use super::backup_mode;
+use super::claim;
 use super::closure;
 use super::databases;
 use super::environment::{self, Environment};
+use super::figures::seconds;
 use super::hooks::{self, Hook};
 use super::housekeeping;
 use super::one_touch::{self, Handover};
 use super::pid_file;
 use super::processes::{self, Programs};
-use super::readiness::{Readiness, Ready};
+use super::readiness::{self, Readiness, Ready};
 use super::report;
 use super::server_log::ServerLog;
 use super::state::State;
@@ -69,6 +71,7 @@ fn check_startable(work: &mut Work, programs: &Programs) -> Result<Option<Pid>> 
         return Ok(Some(server.pid()));
     }
     refuse_disabled(work.partition)?;
+    claim::admit(work)?;
     if !state.can_start() {
         return Err(Error::StartFailed(format!(
             "not started: processes of an earlier server are left: {}; wait for them to end, or end them with 'rc_domino cleanup'",
@@ -81,8 +84,18 @@ fn check_startable(work: &mut Work, programs: &Programs) -> Result<Option<Pid>> 
     Ok(None)
 }
 
-/// Starts the server. `ready_within`: wait that long until it is ready.
-pub fn start(work: &mut Work, _lock: &Lock, ready_within: Option<Duration>) -> Result<Started> {
+/// How a server is to be started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Manner {
+    /// Wait that long until it is ready.
+    pub ready_within: Option<Duration>,
+    /// The console goes to its log also where DOMINO_DOCKER_STDOUT is set:
+    /// somebody shows the log.
+    pub keep_log: bool,
+}
+
+/// Starts the server.
+pub fn start(work: &mut Work, _lock: &Lock, manner: Manner) -> Result<Started> {
     let programs = Programs::of(work.partition);
     if let Some(server) = check_startable(work, &programs)? {
         return Ok(Started::WasRunning(server));
@@ -90,10 +103,12 @@ pub fn start(work: &mut Work, _lock: &Lock, ready_within: Option<Duration>) -> R
     backup_mode::forget_stale(work);
     let handover = prepare(work)?;
     work.check_signals("the server was not started")?;
-    let launched = launch(work, &handover)?;
+    claim::take(work)?;
+    readiness::forget(work.partition);
+    let launched = launch(work, &handover, manner)?;
     pid_file::write(work, launched.pid());
     one_touch::clean_up(work, &handover);
-    watch_over(work, launched, ready_within)
+    watch_over(work, launched, manner.ready_within)
 }
 
 /// Everything that comes before the launch, in the order of contract §4.
@@ -179,10 +194,10 @@ fn arguments(work: &Work, handover: &Handover) -> Vec<OsString> {
     arguments
 }
 
-fn launch(work: &mut Work, handover: &Handover) -> Result<Launched> {
+fn launch(work: &mut Work, handover: &Handover, manner: Manner) -> Result<Launched> {
     let program = work.partition.program("server");
     let log = ServerLog::of(work.partition);
-    let to_stdout = work.partition.settings.docker_stdout.value;
+    let to_stdout = work.partition.settings.docker_stdout.value && !manner.keep_log;
     work.reporter.info(&format!(
         "Starting Domino server {}",
         crate::error::shown(&work.partition.name())
@@ -212,6 +227,7 @@ fn launch(work: &mut Work, handover: &Handover) -> Result<Launched> {
         let input = work.partition.settings.input_file();
         let stdin = File::open(&input).map_err(Error::file("open", &input))?;
         launch.args = arguments(work, handover);
+        claim::sign_of_life(&stdin);
         launch.stdin = Stream::File(stdin);
         match log_forwarder(work) {
             Some(forwarder) => launch_forwarded(work, launch, &forwarder)?,
@@ -288,6 +304,7 @@ fn watch_over(
     let mut progress = began + PROGRESS_EVERY;
     loop {
         if let Some(ready) = readiness.look()? {
+            readiness::remember(work.partition, pid);
             return Ok(Started::Ready(pid, ready));
         }
         let now = Instant::now();
@@ -297,8 +314,8 @@ fn watch_over(
         if now >= progress {
             progress += PROGRESS_EVERY;
             work.reporter.progress(&format!(
-                "Waiting since {} seconds for the server (pid {pid}) to be ready",
-                now.duration_since(began).as_secs()
+                "Waiting since {} for the server (pid {pid}) to be ready",
+                seconds(now.duration_since(began))
             ));
         }
         live_until(work, &mut launched, give_up.min(now + LOOK_EVERY))?;
@@ -339,6 +356,9 @@ fn died(work: &mut Work, launched: &mut Launched) -> Error {
         Ok(status) => ToolEnd::Ended(status).describe(),
         Err(_) => "ended".to_owned(),
     };
+    if processes::find(work.partition).is_ok_and(|left| left.is_empty()) {
+        claim::release(work);
+    }
     let log = ServerLog::of(work.partition);
     let text = log.since(launched.offset);
     let lines: Vec<String> = text

@@ -1,9 +1,11 @@
 //! Stops a server and makes sure that what it wrote is on disk.
 
 use super::archive;
+use super::claim::{self, Elsewhere};
 use super::client;
 use super::closure;
 use super::durable::Storage;
+use super::figures::{many, seconds};
 use super::hooks::{self, Hook};
 use super::nsd;
 use super::pid_file;
@@ -74,7 +76,7 @@ pub fn stop(work: &mut Work, _lock: &Lock, keep_controller: bool) -> Result<Stop
         hooks::run(work, Hook::PostShutdown, None)?;
         outcome
     } else {
-        was_down(work)
+        was_down(work)?
     };
     // One look tells both what has to be ended still and whether all is gone.
     let mut left = processes::find_among(&programs, uid)?;
@@ -86,21 +88,62 @@ pub fn stop(work: &mut Work, _lock: &Lock, keep_controller: bool) -> Result<Stop
     if !left.is_empty() {
         return Err(still_running(&left));
     }
+    claim::release(work);
     // The kernel tells of a failed write once: the next stop would not see it.
     let count = storage.flush().inspect_err(|_| {
         closure::mark_unclean(work, "what the server wrote could not be flushed to disk");
     })?;
     work.reporter.info(&format!(
-        "Flushed {count} filesystem{} that hold{} its data",
-        if count == 1 { "" } else { "s" },
+        "Flushed {} that hold{} its data",
+        many(count, "filesystem"),
         if count == 1 { "s" } else { "" },
     ));
     Ok(outcome)
 }
 
-/// Nothing ran: how did the last run end?
-fn was_down(work: &Work) -> Stopped {
-    closure::unclean(work.partition).map_or(Stopped::WasDown, Stopped::WasDownUnclean)
+/// How long a stop takes at most, by the limits of its steps one after the
+/// other: beyond that it hangs. A flush has no limit of its own; it is given
+/// as long as a controller.
+pub fn longest(settings: &crate::settings::Settings) -> Duration {
+    // PRE_SHUTDOWN, delayed, PRE_KILL, POST_KILL (each twice, should fault
+    // recovery bring the server back), POST_SHUTDOWN.
+    let hooks = settings.hook_timeout.value * 7;
+    settings.lock_timeout()
+        + settings.pre_shutdown_delay.value.unwrap_or_default()
+        + SEND_LIMIT * 2
+        + settings.shutdown_timeout.value
+        + hooks
+        + (nsd::DURING_STOP * 2 + AFTER_KILL) * 2
+        + CONTROLLER_LIMIT * 2
+}
+
+/// Ends what a server left that died, by NSD and its hooks, and flushes. For
+/// one whose death was seen: waiting for its tasks would be in vain.
+pub fn clear_after_crash(work: &mut Work, _lock: &Lock) -> Result<()> {
+    let programs = Programs::of(work.partition);
+    let storage = Storage::of(work.partition)?;
+    closure::mark_unclean(work, "the server died");
+    let mut watch = Watch::new(programs.clone(), work.partition.user.uid, is_idle)?;
+    if !watch.left().is_empty() {
+        kill(work, &mut watch)?;
+    }
+    stop_idle(work, &programs, false)?;
+    pid_file::remove(work);
+    storage.flush().map(drop)
+}
+
+/// Nothing ran here: how did the last run end? On another host it may go on.
+fn was_down(work: &Work) -> Result<Stopped> {
+    if let Some(found) = claim::elsewhere(work.partition)? {
+        let story = found.story(work.partition);
+        return match found {
+            Elsewhere::Lives { .. } => Err(Error::StillRunning(format!(
+                "nothing of it runs here, but {story}; stop it there"
+            ))),
+            Elsewhere::MayLive { .. } => Ok(Stopped::WasDownUnclean(story)),
+        };
+    }
+    Ok(closure::unclean(work.partition).map_or(Stopped::WasDown, Stopped::WasDownUnclean))
 }
 
 fn still_running(left: &[processes::DominoProcess]) -> Error {
@@ -177,7 +220,7 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
             closure::mark_unclean(work, "the server died");
             Stopped::Forcibly(took)
         }
-        None => was_down(work),
+        None => was_down(work)?,
     })
 }
 
@@ -235,7 +278,7 @@ fn announce(work: &mut Work) -> Result<()> {
         tell_server(work, &command)?;
         if let Some(delay) = delay.filter(|delay| !delay.is_zero()) {
             work.reporter
-                .info(&format!("Waiting {} seconds after it", delay.as_secs()));
+                .info(&format!("Waiting {} after it", seconds(delay)));
             let until = Instant::now() + delay;
             let wake = crate::os::wait::wait_any(&[], Some(work.signals), &[], Some(until))
                 .map_err(Error::system("wait"))?;
@@ -322,8 +365,8 @@ fn wait_for_shutdown(
                 return Ok(true);
             }
             work.reporter.progress(&format!(
-                "Waiting since {} seconds for {}",
-                now.duration_since(began).as_secs(),
+                "Waiting since {} for {}",
+                seconds(now.duration_since(began)),
                 processes::list(watch.left())
             ));
         }
@@ -383,8 +426,8 @@ pub fn stop_idle(work: &mut Work, programs: &Programs, keep_controller: bool) ->
             watch.look()?;
             for (found, handle) in watch.all() {
                 work.reporter.warn(&format!(
-                    "{found} did not stop within {} seconds and is killed",
-                    limit.as_secs()
+                    "{found} did not stop within {} and is killed",
+                    seconds(limit)
                 ));
                 handle.signal(Signal::SIGKILL).map_err(Error::Processes)?;
             }

@@ -1,7 +1,7 @@
 //! Files of a directory that are due for removal, and their removal: in
 //! process, or by the site's own command.
 
-use super::figures::size;
+use super::figures::{count, size};
 use super::tools::{Tool, Work, run_tool};
 use crate::error::{Error, Result, shown_whole};
 use crate::os::open_files::OpenFiles;
@@ -208,8 +208,8 @@ impl Sweeper {
                 swept.failed += unread.directories;
                 if let Some((path, cause)) = unread.first {
                     work.reporter.warn(&format!(
-                        "cannot read {} directories, the first: {}: {cause}",
-                        unread.directories,
+                        "cannot read {}, the first: {}: {cause}",
+                        count(unread.directories, "directory"),
                         shown_whole(path.as_os_str())
                     ));
                 }
@@ -333,15 +333,17 @@ impl Sweeping<'_> {
         let place = self.sweep.directory.display();
         if let Some(signal) = work.signals.pending() {
             let state = format!(
-                "clearing {place} ended after {} files; the rest is left as it was",
-                self.swept.files
+                "clearing {place} ended after {}; the rest is left as it was",
+                count(self.swept.files, "file")
             );
             return Err(work.interrupted(signal, state));
         }
         if self.mode == Mode::Remove && self.told.elapsed() >= TELL_EVERY {
             self.told = Instant::now();
-            work.reporter
-                .progress(&format!("{place}: {} files so far", self.swept.files));
+            work.reporter.progress(&format!(
+                "{place}: {} so far",
+                count(self.swept.files, "file")
+            ));
         }
         Ok(())
     }
@@ -358,7 +360,7 @@ impl Sweeping<'_> {
             files, bytes, open, ..
         } = self.swept;
         let place = self.sweep.directory.display();
-        let what = format!("{files} files ({})", size(bytes));
+        let what = format!("{} ({})", count(files, "file"), size(bytes));
         if files > 0 {
             let command = shown_whole(&self.sweep.command.join(OsStr::new(" ")));
             let line = match (self.mode, command.is_empty()) {
@@ -371,13 +373,14 @@ impl Sweeping<'_> {
         }
         if open > 0 {
             work.reporter.info(&format!(
-                "Kept {open} files of {place} that are due but open in a process of this user"
+                "Kept {} of {place}: due, but open in a process of this user",
+                count(open, "file")
             ));
         }
         if let Some(first) = &self.first_failure {
             work.reporter.warn(&format!(
-                "{} files of {place} could not be removed, the first: {first}",
-                self.swept.failed
+                "{} of {place} could not be removed, the first: {first}",
+                count(self.swept.failed, "file")
             ));
         }
     }

@@ -1,6 +1,7 @@
 //! Tika, the server's full-text filter: it is known to outlive or to block a
 //! shutdown, and holds no database open.
 
+use super::figures::seconds;
 use super::processes::{self, DominoProcess, Programs, Role};
 use super::tools::Work;
 use super::waiting::{Woken, until_ended};
@@ -54,8 +55,8 @@ pub fn end(work: &mut Work, programs: &Programs, kill: bool) -> Result<usize> {
             format!("Tika was asked to end; still running: {left}"),
         )),
         Woken::TimedOut => Err(Error::StillRunning(format!(
-            "Tika ({left}) did not end within {} seconds{}",
-            limit.as_secs(),
+            "Tika ({left}) did not end within {}{}",
+            seconds(limit),
             if kill {
                 ""
             } else {

@@ -101,9 +101,27 @@ pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> 
     .map_err(|error| explain(error, format_args!("cannot write {}", path.display())))
 }
 
+/// As [`write_atomically`], but nothing is flushed: for files that say nothing
+/// after a crash of the host, such as those under /run.
+pub fn write_in_one_step(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    rename_into_place(path, |file| {
+        file.write_all(bytes)?;
+        file.set_permissions(std::fs::Permissions::from_mode(mode & 0o7777))
+    })
+    .map_err(|error| explain(error, format_args!("cannot write {}", path.display())))
+}
+
 /// Puts a new file, which `fill` fills and brings to disk, in the place of
 /// another in one step.
 pub(super) fn swap(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    rename_into_place(path, fill)?;
+    sync_directory(parent_directory(path))
+}
+
+fn rename_into_place(
+    path: &Path,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let directory = parent_directory(path);
     let aside = directory.join(aside_name(name));
@@ -113,7 +131,7 @@ pub(super) fn swap(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) 
         let _ = std::fs::remove_file(&aside);
         return Err(error);
     }
-    sync_directory(directory)
+    Ok(())
 }
 
 fn aside_name(name: &OsStr) -> OsString {

@@ -13,7 +13,8 @@ pub struct Keys<'a>(Mode<'a>);
 
 impl<'a> Keys<'a> {
     /// Switches the terminal over. What was typed before is thrown away: it
-    /// was not meant for what is shown now.
+    /// was not meant for what is shown next. To be called before that is shown,
+    /// or a quick answer goes too.
     pub fn of(terminal: BorrowedFd<'a>) -> io::Result<Keys<'a>> {
         let mode = Mode::set(terminal, |mode| {
             mode.local_modes -= LocalModes::ICANON | LocalModes::ECHO;

@@ -161,6 +161,17 @@ pub fn try_exclusive(file: &File) -> io::Result<bool> {
     }
 }
 
+/// Marks an open file as in use, together with others who do: [`try_exclusive`]
+/// says no as long as a process lives that has this opening of it, such as one
+/// that got it as its standard input. False where somebody has it to himself,
+/// or the filesystem has no locks.
+pub fn share(file: &File) -> io::Result<bool> {
+    match try_flock(file, FlockOperation::NonBlockingLockShared) {
+        Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(false),
+        other => Ok(other?),
+    }
+}
+
 /// Whether the lock could be taken without waiting.
 fn try_flock(file: &File, operation: FlockOperation) -> Result<bool, Errno> {
     loop {

@@ -8,6 +8,8 @@
 
 pub mod bounded;
 pub mod clock;
+pub mod crew;
+pub mod family;
 pub mod file_limits;
 pub mod files;
 pub mod host;
@@ -15,6 +17,7 @@ pub mod ipc;
 pub mod keys;
 pub mod limits;
 pub mod lock;
+pub mod notify;
 pub mod open_files;
 pub mod peer;
 pub mod pidfd;

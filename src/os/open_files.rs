@@ -46,6 +46,21 @@ impl OpenFiles {
         Ok(found)
     }
 
+    /// Those of these processes. One that has ended has none.
+    pub fn of(pids: &[Pid]) -> io::Result<OpenFiles> {
+        let proc = procfs::open()?;
+        let mut found = OpenFiles::default();
+        let mut numbers = Vec::with_capacity(PROC_BUFFER);
+        for pid in pids {
+            if let Some(entry) = Entry::open(&proc, *pid)?
+                && let Some(descriptors) = entry.descriptors()
+            {
+                found.add(&descriptors, &mut numbers);
+            }
+        }
+        Ok(found)
+    }
+
     /// Whether the file with this device and inode was open.
     pub fn contains(&self, id: (u64, u64)) -> bool {
         self.ids.contains(&id)

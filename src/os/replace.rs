@@ -81,8 +81,9 @@ pub fn only_root_changes(path: &Path) -> io::Result<bool> {
         for entry in way.ancestors() {
             let found = entry.symlink_metadata()?;
             let sticky = found.is_dir() && found.mode() & 0o1000 != 0;
-            // Root's own group is root.
-            let group = found.mode() & 0o020 != 0 && found.gid() != 0;
+            // Root's own group is root; where there is an access list, its
+            // mask stands in the group's place and others may be on it.
+            let group = found.mode() & 0o020 != 0 && (found.gid() != 0 || has_access_list(entry));
             let open = (group || found.mode() & 0o002 != 0) && !found.is_symlink() && !sticky;
             if found.uid() != 0 || open {
                 return Ok(false);
@@ -90,6 +91,13 @@ pub fn only_root_changes(path: &Path) -> io::Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// Whether others than owner, group and all may have rights to a file.
+/// Filesystems that know nothing of that have no such list.
+fn has_access_list(path: &Path) -> bool {
+    let mut value = [0u8; 0];
+    rustix::fs::lgetxattr(path, "system.posix_acl_access", &mut value).is_ok()
 }
 
 fn open(path: &Path, write: bool) -> io::Result<File> {
@@ -213,6 +221,36 @@ mod tests {
         let link = open.join("l");
         std::os::unix::fs::symlink("/etc/passwd", &link).unwrap();
         assert!(!only_root_changes(&link).unwrap());
+    }
+
+    #[test]
+    fn an_access_list_may_let_others_write() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("f");
+        std::fs::write(&path, "x").unwrap();
+        // Version 2; owner rw, user 65534 rw, group r, mask rw, all r.
+        let mut list = vec![2, 0, 0, 0];
+        for (tag, rights, id) in [
+            (1u16, 6u16, u32::MAX),
+            (2, 6, 65_534),
+            (4, 4, u32::MAX),
+            (16, 6, u32::MAX),
+            (32, 4, u32::MAX),
+        ] {
+            list.extend_from_slice(&tag.to_le_bytes());
+            list.extend_from_slice(&rights.to_le_bytes());
+            list.extend_from_slice(&id.to_le_bytes());
+        }
+        assert!(!has_access_list(&path));
+        let before = only_root_changes(&path).unwrap();
+        let name = "system.posix_acl_access";
+        if rustix::fs::setxattr(&path, name, &list, XattrFlags::empty()).is_err() {
+            return;
+        }
+        assert!(has_access_list(&path));
+        assert!(!only_root_changes(&path).unwrap());
+        // Only root's files tell the difference.
+        assert_eq!(before, rustix::process::geteuid().is_root());
     }
 
     #[test]

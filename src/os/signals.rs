@@ -47,6 +47,24 @@ impl Signals {
         })
     }
 
+    /// Holds the signals back and hands out none: for work that must be done to
+    /// its end whoever asks otherwise. What came in the meantime takes its
+    /// effect when whoever else holds it back hands it out.
+    pub fn deaf() -> io::Result<Signals> {
+        let signals = Signals::block()?;
+        signals
+            .descriptor
+            .set_mask(&SigSet::empty())
+            .map_err(|error| explain(error, "cannot hold signals back"))?;
+        Ok(signals)
+    }
+
+    /// Holds them back until the process ends: for one whose work is done, and
+    /// whose exit code no late signal is to change.
+    pub fn for_good(self) {
+        std::mem::forget(self);
+    }
+
     /// The next signal that has come, if one has.
     pub fn pending(&self) -> Option<Signal> {
         let found = self.descriptor.read_signal().ok()??;
@@ -117,6 +135,18 @@ mod tests {
         drop(signals);
         let mask = SigSet::thread_get_mask().unwrap();
         assert!(ENDING.iter().all(|signal| !mask.contains(*signal)));
+    }
+
+    #[test]
+    fn deaf_ones_hand_out_nothing() {
+        super::super::testing::default_signals();
+        let heard = Signals::block().unwrap();
+        let deaf = Signals::deaf().unwrap();
+        // SAFETY: the thread is this one.
+        unsafe { libc::pthread_kill(libc::pthread_self(), libc::SIGTERM) };
+        assert_eq!(deaf.pending(), None);
+        drop(deaf);
+        assert_eq!(heard.pending(), Some(Signal::SIGTERM));
     }
 
     #[test]

@@ -261,6 +261,11 @@ pub fn effective_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+/// The effective group of this process.
+pub fn effective_gid() -> u32 {
+    rustix::process::getegid().as_raw()
+}
+
 /// The real user of this process.
 pub fn real_uid() -> u32 {
     rustix::process::getuid().as_raw()

@@ -11,8 +11,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Room for the names of one getdents64(2) call, in bytes.
@@ -30,7 +29,18 @@ const SLOW: Duration = Duration::from_micros(150);
 
 /// How many removals wait for a slow device at once: 6,000 files on ext4 with
 /// `discard` took 16 s one by one and 0.8 s with these (measured).
-const AT_ONCE: usize = 16;
+const AT_ONCE_SLOW: usize = 16;
+
+/// How many threads remove where it is quick. The kernel takes a name away
+/// under the directory's lock, but gives the inode back without it: with two,
+/// 100,000 files take 0.7 to 0.8 times as long (measured).
+const AT_ONCE: usize = 2;
+
+/// So many files are worth a thread.
+const WORTH_A_THREAD: usize = 512;
+
+/// How many processors there are for us; asking takes some files of /proc.
+static CORES: OnceLock<usize> = OnceLock::new();
 
 /// How many names of one directory are sorted and handled at a time: bounds
 /// the memory, and is more than most directories hold.
@@ -264,43 +274,56 @@ impl Candidate<'_> {
     }
 }
 
-/// Removes files: one by one where that is quick, else several at once.
-/// Returns which could not be removed, and why.
+/// Removes files: several at once where there are many. Returns which could
+/// not be removed, and why.
 pub fn remove_all(files: &[&Candidate<'_>]) -> Vec<(usize, io::Error)> {
-    let failures = Mutex::new(Vec::new());
-    let next = AtomicUsize::new(0);
-    // Takes the next file, and says whether there was one below `end`.
-    let step = |end: usize| {
-        let index = next.fetch_add(1, Ordering::Relaxed);
-        let Some(file) = files.get(index) else {
-            return false;
-        };
-        if let Err(error) = file.remove() {
-            let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
-            failures.push((index, error));
-        }
-        index + 1 < end
-    };
     let begun = Instant::now();
     let trial = TRIAL.min(files.len());
-    while step(trial) {}
-    if files.len() > trial && begun.elapsed() > SLOW * TRIAL as u32 {
-        let rest = || while step(files.len()) {};
-        std::thread::scope(|scope| {
-            for _ in 1..AT_ONCE {
-                // Without a thread the others do it.
-                let _ = std::thread::Builder::new().spawn_scoped(scope, rest);
-            }
-            rest();
-        });
+    let mut failures = remove_some(0, &files[..trial]);
+    let rest = &files[trial..];
+    let threads = if !rest.is_empty() && begun.elapsed() > SLOW * TRIAL as u32 {
+        AT_ONCE_SLOW
+    } else if rest.len() >= WORTH_A_THREAD {
+        AT_ONCE.min(*CORES.get_or_init(cores))
     } else {
-        while step(files.len()) {}
-    }
-    let mut failures = failures
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
-    failures.sort_by_key(|(index, _)| *index);
+        1
+    };
+    // Neighbours stay with one thread: they share blocks of the inode table.
+    let stretch = rest.len().div_ceil(threads).max(1);
+    let mut parts = (trial..)
+        .step_by(stretch)
+        .zip(rest.chunks(stretch))
+        .map(|(start, part)| move || remove_some(start, part));
+    std::thread::scope(|scope| {
+        let own = parts.next();
+        let others: Vec<_> = parts
+            .map(|part| {
+                let thread = std::thread::Builder::new().spawn_scoped(scope, part);
+                (thread, part)
+            })
+            .collect();
+        failures.extend(own.iter().flat_map(|part| part()));
+        for (thread, part) in others {
+            // Without a thread it is done here; and removing what one that
+            // died had removed is no error.
+            let failed = thread.ok().and_then(|thread| thread.join().ok());
+            failures.extend(failed.unwrap_or_else(part));
+        }
+    });
     failures
+}
+
+/// Removes files one by one; the first one's number is `start`.
+fn remove_some(start: usize, files: &[&Candidate<'_>]) -> Vec<(usize, io::Error)> {
+    (start..)
+        .zip(files)
+        .filter_map(|(index, file)| Some((index, file.remove().err()?)))
+        .collect()
+}
+
+/// How many processors this process may use.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// A time of stat(2).

@@ -1,5 +1,6 @@
 //! Who runs services on this host: systemd, or nobody.
 
+pub mod notify;
 pub mod systemd;
 pub mod unit_check;
 pub mod unit_file;

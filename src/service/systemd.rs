@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
-use crate::os::bounded::{Output, run_bounded};
+use crate::os::bounded::{Output, Piece, run_bounded};
 use crate::os::signals::Signals;
 use crate::os::spawn::{Child, Launch, Stream};
 use crate::os::wait::wait_any;
@@ -13,7 +13,11 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 /// What is asked of systemd about a unit.
-const PROPERTIES: &str = "LoadState,ActiveState,Result,User,ExecStart,ExecStop";
+const PROPERTIES: &str = "LoadState,ActiveState,Result,Type,User,ExecStart,ExecStop,ExecStopPost,ExecMainCode,ExecMainStatus";
+
+/// ExecMainCode where the main process ended by itself (CLD_EXITED,
+/// waitid(2)); 0 where it runs or never did.
+const EXITED: &str = "1";
 
 /// How long systemd may take to answer that.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
@@ -58,6 +62,9 @@ impl UnitState {
     /// How the unit's last run ended, as an exit code of this program: what
     /// the stop command answered, or what systemd had to do itself.
     pub fn verdict_of_stop(&self) -> Exit {
+        if super::unit_check::is_notify(self.property("Type")) {
+            return self.verdict_of_main();
+        }
         let answer = exit_status(self.property("ExecStop")).unwrap_or(0);
         if [Exit::Unclean, Exit::Crashed]
             .map(Exit::code)
@@ -70,6 +77,24 @@ impl UnitState {
             "timeout" | "watchdog" | "oom-kill" | "signal" | "core-dump" => Exit::Unclean,
             _ if answer != 0 => Exit::of_code(answer),
             _ => Exit::Done,
+        }
+    }
+
+    /// The same where the main process is `rc_domino run`: its own answer, or,
+    /// where it was killed, that of the stop after it.
+    fn verdict_of_main(&self) -> Exit {
+        // systemd keeps what it knows of a unit only where that has failed.
+        if self.property("Result") == "success" {
+            return Exit::Done;
+        }
+        if self.property("ExecMainCode") == EXITED {
+            let code = self.property("ExecMainStatus").parse().unwrap_or(1);
+            return Exit::of_code(code);
+        }
+        match exit_status(self.property("ExecStopPost")) {
+            Some(0) => Exit::Done,
+            Some(code) => Exit::of_code(code),
+            None => Exit::Unclean,
         }
     }
 
@@ -218,6 +243,31 @@ impl Unit {
             .map_err(failed)?;
         Ok(code_of(status))
     }
+
+    /// The unit's last 5,000 lines in the journal, as this caller sees them.
+    pub fn journal_text(&self) -> Result<Vec<u8>> {
+        let mut launch = Launch::new("journalctl");
+        launch.env = std::env::vars_os().collect();
+        launch.args = ["--no-pager", "--lines=5000", "--unit"]
+            .map(OsString::from)
+            .to_vec();
+        launch.args.push(self.name.clone());
+        let mut text = Vec::new();
+        let output = Output::Lines {
+            bound: 8 << 20,
+            each: &mut |piece| {
+                if let Piece::Line(line) = piece {
+                    text.extend_from_slice(line);
+                    text.push(b'\n');
+                }
+            },
+        };
+        run_bounded(launch, Some(ANSWER_LIMIT), None, output).map_err(|cause| Error::Program {
+            program: "journalctl".into(),
+            cause,
+        })?;
+        Ok(text)
+    }
 }
 
 /// Whether the host goes down: systemd starts nothing any more then.
@@ -333,6 +383,29 @@ mod tests {
             state(&[("ExecStop", killed)]).verdict_of_stop(),
             Exit::Passed(143)
         );
+        fn main(code: &str, status: &str, post: &str) -> Exit {
+            state(&[
+                ("Type", "notify"),
+                ("Result", "exit-code"),
+                ("ExecMainCode", code),
+                ("ExecMainStatus", status),
+                ("ExecStopPost", post),
+            ])
+            .verdict_of_stop()
+        }
+        let done = "{ path=/x ; code=exited ; status=0 }";
+        let crashed = "{ path=/x ; code=exited ; status=151 }";
+        assert_eq!(main("1", "150", done), Exit::Unclean);
+        assert_eq!(main("1", "0", done), Exit::Done);
+        assert_eq!(main("2", "9", done), Exit::Done);
+        assert_eq!(main("2", "9", crashed), Exit::Crashed);
+        assert_eq!(main("2", "9", ""), Exit::Unclean);
+        let forgotten = [
+            ("Type", "notify"),
+            ("Result", "success"),
+            ("ExecMainCode", "0"),
+        ];
+        assert_eq!(state(&forgotten).verdict_of_stop(), Exit::Done);
         assert_eq!(
             state(&[("ExecStop", killed), ("Result", "timeout")]).verdict_of_stop(),
             Exit::Unclean

@@ -12,6 +12,9 @@ use std::time::Duration;
 /// (DefaultTimeoutStopSec of systemd-system.conf(5)).
 const DEFAULT_STOP: Duration = Duration::from_secs(90);
 
+/// The open files that HCL's system requirements for Linux ask for.
+const OPEN_FILES: u64 = 65_535;
+
 /// The program that units call: it acts itself.
 const SCRIPT: &str = "rc_domino_script";
 
@@ -71,11 +74,13 @@ pub fn check(partition: &Partition, places: &Places) -> Vec<Finding> {
             ),
         ));
     }
-    match unit.service("Type") {
-        Some(line) if line.value != "forking" => found.push(at(
+    let kind = unit.service("Type");
+    let notify = kind.is_some_and(|line| is_notify(&line.value));
+    match kind {
+        Some(line) if !notify && line.value != "forking" => found.push(at(
             line,
             format!(
-                "Type={} must be forking: start returns when the server is up",
+                "Type={} must be forking, since start returns when the server is up, or notify with 'run'",
                 line.value
             ),
         )),
@@ -94,16 +99,23 @@ pub fn check(partition: &Partition, places: &Places) -> Vec<Finding> {
             "RemainAfterExit: systemd would take a server that died for one that runs",
         ));
     }
-    command(&unit, "ExecStart", "start", &mut found);
-    command(&unit, "ExecStop", "stop", &mut found);
-    found.extend(stop_timeout(&unit, settings.shutdown_timeout.value));
+    if notify {
+        command(&unit, "ExecStart", "run", &mut found);
+        notify_unit(&unit, &mut found);
+    } else {
+        command(&unit, "ExecStart", "start", &mut found);
+        command(&unit, "ExecStop", "stop", &mut found);
+        found.extend(stop_timeout(&unit, settings.shutdown_timeout.value));
+    }
+    found.extend(open_files(&unit));
     for other in unit_file::others_of(&partition.root, &user, SCRIPT) {
-        if other.file_name() != unit.path.file_name() {
+        let name = other.file_name().unwrap_or_default();
+        if Some(name) != unit.path.file_name() && unit_file::is_enabled(&partition.root, name) {
             found.push(Finding::at(
                 &other,
                 None,
                 format!(
-                    "is a second unit for the server of '{user}', beside {}; remove or disable one, and name the other in DOMINO_SYSTEMD_NAME",
+                    "is a second unit for the server of '{user}', beside {}, and enabled; disable one, and name the other in DOMINO_SYSTEMD_NAME",
                     unit.path.display()
                 ),
             ));
@@ -123,10 +135,73 @@ fn pid_file_of(value: &str) -> std::path::PathBuf {
     Path::new("/run").join(value)
 }
 
+/// The kinds of services whose main process says when they are ready.
+pub fn is_notify(kind: &str) -> bool {
+    matches!(kind, "notify" | "notify-reload")
+}
+
+/// What a unit needs whose main process is `rc_domino run`.
+fn notify_unit(unit: &UnitFile, found: &mut Vec<Finding>) {
+    if unit.commands("ExecStopPost").is_empty() {
+        found.push(Finding::at(
+            &unit.path,
+            None,
+            format!(
+                "has no ExecStopPost=: should 'rc_domino run' be killed, nothing would close the server's databases; add ExecStopPost=…/{SCRIPT} stop"
+            ),
+        ));
+    } else {
+        command(unit, "ExecStopPost", "stop", found);
+    }
+    let mode = unit.service("KillMode");
+    if mode.is_none_or(|line| line.value != "process") {
+        let text = "must be process: systemd would send signals to the server and its tasks and leave databases open";
+        found.push(match mode {
+            Some(line) => at(line, format!("KillMode={} {text}", line.value)),
+            None => Finding::at(&unit.path, None, format!("KillMode= is not set and {text}")),
+        });
+    }
+    if let Some(line) = unit.service("NotifyAccess")
+        && line.value == "none"
+    {
+        found.push(at(
+            line,
+            "NotifyAccess=none: systemd would never learn that the server is ready, nor that a stop goes on; use exec",
+        ));
+    }
+}
+
+/// A service has no login: what it may open stands in its unit.
+fn open_files(unit: &UnitFile) -> Option<Finding> {
+    let text = format!(
+        "a service gets systemd's default of open files, not that of limits.conf; Domino wants {OPEN_FILES} at least: add LimitNOFILE=80000 to [Service]"
+    );
+    match unit.service("LimitNOFILE") {
+        None => Some(Finding::at(
+            &unit.path,
+            None,
+            format!("has no LimitNOFILE=: {text}"),
+        )),
+        Some(line) => {
+            // SOFT:HARD; the soft one counts.
+            let soft = line.value.split(':').next().unwrap_or_default();
+            let enough = soft == "infinity"
+                || soft.contains('%')
+                || soft.parse::<u64>().is_ok_and(|soft| soft >= OPEN_FILES);
+            (!enough).then(|| {
+                at(
+                    line,
+                    format!("LimitNOFILE={} is too low: {text}", line.value),
+                )
+            })
+        }
+    }
+}
+
 fn command(unit: &UnitFile, key: &str, verb: &str, found: &mut Vec<Finding>) {
     let commands = unit.commands(key);
     if commands.is_empty() {
-        let text = if verb == "stop" {
+        let text = if key == "ExecStop" {
             "has no ExecStop=: systemd would kill the server and leave its databases unclean"
         } else {
             "has no ExecStart=: there is nothing to start"
@@ -167,6 +242,11 @@ fn command(unit: &UnitFile, key: &str, verb: &str, found: &mut Vec<Finding>) {
 
 /// systemd must not lose patience before we do.
 fn stop_timeout(unit: &UnitFile, shutdown: Duration) -> Option<Finding> {
+    // Then the stop command asks for time as long as it needs it.
+    let heard = unit.service("NotifyAccess");
+    if heard.is_some_and(|line| matches!(line.value.as_str(), "exec" | "all")) {
+        return None;
+    }
     let line = unit.service_any(&["TimeoutStopSec", "TimeoutSec"]);
     let seconds = shutdown.as_secs();
     match line {

@@ -67,6 +67,27 @@ fn names(unit: &OsStr) -> Vec<OsString> {
     names
 }
 
+/// `mail` of `domino@mail.service`.
+fn instance_of(unit: &OsStr) -> Option<&str> {
+    let (_, rest) = unit.to_str()?.split_once('@')?;
+    let (instance, _) = rest.rsplit_once('.')?;
+    (!instance.is_empty()).then_some(instance)
+}
+
+/// Whether a unit is to be started with the system: by a link in any
+/// `.wants` or `.requires` directory.
+pub fn is_enabled(root: &Root, unit: &OsStr) -> bool {
+    DIRECTORIES.iter().any(|directory| {
+        let entries = std::fs::read_dir(root.path(directory));
+        entries.into_iter().flatten().flatten().any(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            (name.ends_with(".wants") || name.ends_with(".requires"))
+                && entry.path().join(unit).symlink_metadata().is_ok()
+        })
+    })
+}
+
 /// The drop-ins of a unit: by name, those of the first directory that has it.
 fn drop_ins(root: &Root, unit: &OsStr) -> Vec<PathBuf> {
     let mut found: std::collections::BTreeMap<OsString, PathBuf> = Default::default();
@@ -105,7 +126,22 @@ impl UnitFile {
             let text = read_bounded(&file, LARGEST)?;
             read.add(&file, &String::from_utf8_lossy(&text));
         }
+        if let Some(instance) = instance_of(unit) {
+            read.expand(instance);
+        }
         Ok(Some(read))
+    }
+
+    /// Puts the instance's name where its template has `%i`, or `%I` where
+    /// that is the same: an escaped name has a `\` or a `-`.
+    fn expand(&mut self, instance: &str) {
+        let plain = !instance.contains(['\\', '-']);
+        for line in &mut self.lines {
+            line.value = line.value.replace("%i", instance);
+            if plain {
+                line.value = line.value.replace("%I", instance);
+            }
+        }
     }
 
     /// Adds the assignments of a text.
@@ -312,6 +348,18 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!(unit.service("User").unwrap().value, "mail");
+        let other = UnitFile::read(&root, OsStr::new("domino@post.service"))
+            .unwrap()
+            .unwrap();
+        assert_eq!(other.service("User").unwrap().value, "post");
+        assert!(!is_enabled(&root, OsStr::new("domino@post.service")));
+        std::fs::create_dir_all(etc.join("multi-user.target.wants")).unwrap();
+        std::os::unix::fs::symlink(
+            "../domino@.service",
+            etc.join("multi-user.target.wants/domino@post.service"),
+        )
+        .unwrap();
+        assert!(is_enabled(&root, OsStr::new("domino@post.service")));
         assert!(
             UnitFile::read(&root, OsStr::new("other.service"))
                 .unwrap()

@@ -138,6 +138,8 @@ settings! {
         umask: Octal, "DOMINO_UMASK", "octal", "umask of the server, where it differs from the user's";
         shared_dpoolsize: Number, "DOMINO_SHARED_DPOOLSIZE", "bytes", "passed on as Notes_SHARED_DPOOLSIZE";
         use_java_controller: Switch = "no", "DOMINO_USE_JAVA_CONTROLLER" | "USE_JAVA_CONTROLLER", "", "run the server under the Java controller";
+        take_over: Switch = "no", "DOMINO_TAKE_OVER", "", "another host's claim on the data directory does not count: something else makes sure that only one host uses it";
+        partitions: Text, "DOMINO_PARTITIONS", "", "users whose servers 'rc_domino all' means, in the order of their start";
         remote_setup_port: Port = "1352", "DOMINO_REMOTE_SETUP_PORT", "port", "where a server that is not set up listens for its setup";
         auto_config_env_file: Path or "DOMINO_DATA_PATH/DominoAutoConfig.env", "DOMINO_AUTO_CONFIG_ENV_FILE", "", "One-Touch Setup by environment variables";
         auto_config_json_file: Path or "DOMINO_DATA_PATH/DominoAutoConfig.json", "DOMINO_AUTO_CONFIG_JSON_FILE", "", "One-Touch Setup by a JSON file";
@@ -150,6 +152,9 @@ settings! {
         pid_file: Path or "/tmp/domino.pid", "DOMINO_PID_FILE", "", "where the server's pid is written; must be the unit's PIDFile";
         no_sudo: Presence, "DOMINO_NO_SUDO", "", "set: never call sudo for systemctl";
         lock_timeout: Seconds or "DOMINO_SHUTDOWN_TIMEOUT + 60", "DOMINO_LOCK_TIMEOUT", "seconds", "how long to wait for another start or stop";
+        ready_timeout: Seconds = "600", "DOMINO_READY_TIMEOUT", "seconds", "after how long run says that a server is ready which does not show it";
+        recovery_seconds: Seconds = "30", "DOMINO_RECOVERY_SECONDS", "seconds", "how long run waits for a server that comes back by itself";
+        termination_grace: Seconds, "DOMINO_TERMINATION_GRACE", "seconds", "what the container's runtime grants a stop; run says where it is too short";
         settle_seconds: Seconds = "1", "DOMINO_SETTLE_SECONDS", "seconds", "how long start watches the new server";
     }
     "Shutdown" {

@@ -70,6 +70,11 @@ fn or_below<'a>(
 }
 
 impl Settings {
+    /// Sets how long a shutdown may take, whatever the files say.
+    pub fn allow_shutdown(&mut self, time: Duration) {
+        self.configured.shutdown_timeout.value = time;
+    }
+
     /// The user who runs the server.
     pub fn user(&self) -> &OsStr {
         self.configured.user.value.as_deref().unwrap_or(&self.user)

@@ -34,9 +34,15 @@ pub enum Request {
     /// Kill the server that does not end: the caller's budget is spent.
     Force,
     /// Bring back what was frozen.
-    Thaw,
+    Thaw {
+        /// The product; none: whichever froze.
+        caller: Option<String>,
+    },
     /// The same, for a snapshot that was not taken.
-    Abort,
+    Abort {
+        /// The product; none: whichever froze.
+        caller: Option<String>,
+    },
     /// The administrator wants the server to stay down.
     Stay,
 }

@@ -101,6 +101,9 @@ pub struct Record {
     pub deadline_boot: Option<f64>,
     /// The administrator stopped the server meanwhile: it stays down.
     pub stay_down: bool,
+    /// A stop was begun and nobody saw its end: the server may run now and be
+    /// gone a moment later.
+    pub stop_unfinished: bool,
     /// What ended the freeze, if no thaw did.
     pub broken: Option<Broken>,
 }
@@ -162,7 +165,7 @@ impl Record {
         text.resize(text.len().max(SIZE - 1), b' ');
         text.push(b'\n');
         let path = place.record();
-        match files::write_atomically(&path, &text, 0o644) {
+        match files::write_in_one_step(&path, &text, 0o644) {
             Err(cause) if cause.kind() == io::ErrorKind::StorageFull && text.len() == SIZE => {
                 // In one write over the old one, which is as long.
                 let mut file = std::fs::File::options().write(true).open(&path)?;
@@ -228,6 +231,7 @@ mod tests {
             since_boot: clock::since_boot().as_secs_f64(),
             deadline_boot: None,
             stay_down: false,
+            stop_unfinished: false,
             broken: None,
         }
     }

@@ -4,8 +4,9 @@
 
 use crate::error::{Error, Result};
 use crate::os::bounded::{Ended, Output, Piece, run_bounded};
+use crate::os::process::Pid;
 use crate::os::root::Root;
-use crate::os::spawn::{Launch, Stream};
+use crate::os::spawn::{Child, Launch, Stream};
 use crate::service;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::ExitStatusExt;
@@ -108,10 +109,19 @@ impl Verbs {
                 }
             }
         }
-        let mut launch = self.launch(&[KEEPER_VERB]);
+        self.detach(&[KEEPER_VERB]).map(drop)
+    }
+
+    /// Starts the process that watches the keeper `pid`.
+    pub fn detach_second(&self, pid: Pid) -> Result<Child> {
+        self.detach(&[SECOND_VERB, &pid.to_string()])
+    }
+
+    fn detach(&self, words: &[&str]) -> Result<Child> {
+        let mut launch = self.launch(words);
         launch.stdout = Stream::Null;
         launch.stderr = Stream::Null;
-        launch.spawn().map(drop).map_err(|cause| Error::Program {
+        launch.spawn().map_err(|cause| Error::Program {
             program: self.program.clone(),
             cause,
         })
@@ -155,3 +165,6 @@ impl Verbs {
 
 /// The hidden verb that is the keeper.
 pub const KEEPER_VERB: &str = "__keeper";
+
+/// The hidden verb that watches a keeper.
+const SECOND_VERB: &str = "__keeper-second";

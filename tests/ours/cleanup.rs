@@ -16,6 +16,7 @@ scenarios![
     it_works_on_a_broken_installation,
     a_server_that_comes_back_is_removed_too,
     processes_that_appear_meanwhile_are_killed,
+    whatever_runs_below_lotus_goes,
     third_parties_go_and_those_who_only_look_stay,
     who_called_it_from_a_third_partys_directory_lives,
     a_directory_that_holds_everything_is_refused,
@@ -163,6 +164,18 @@ fn processes_that_appear_meanwhile_are_killed() {
         "{outcome}"
     );
     assert_eq!(processes::under(&vendor, None), Vec::<i32>::new());
+}
+
+/// D97: the Java controller's Java lies beside LOTUS/notes.
+fn whatever_runs_below_lotus_goes() {
+    let sandbox = Sandbox::new();
+    let mut java = started(&sandbox, sleeper(&sandbox, &sandbox.lotus, "java"), &["60"]);
+    let mut other = started(&sandbox, sleeper(&sandbox, &sandbox.home, "java"), &["60"]);
+    sandbox.run(&["cleanup"]).code(0).stdout_has("1 process,");
+    wait_until("what ran below LOTUS is gone", || !java.is_running());
+    assert!(other.is_running());
+    java.outcome();
+    end(other);
 }
 
 /// D95.

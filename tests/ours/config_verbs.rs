@@ -23,6 +23,7 @@ scenarios![
     check_finds_nothing_where_nothing_is_wrong,
     check_names_file_and_line,
     check_compares_the_unit,
+    check_knows_notify_units,
 ];
 
 /// An editor of the site's: a script that is given the copy as `$1`.
@@ -367,6 +368,17 @@ fn the_unit_is_edited_and_a_foreign_one_is_not() {
     fs::create_dir_all(&packaged).unwrap();
     let packaged = packaged.join("domino.service");
     fs::write(&packaged, "[Service]\nUser=notes\n").unwrap();
+    // Nothing stays of an edit that came to nothing.
+    let made = path.with_file_name("domino.service.d");
+    for (body, code) in [("true", 0), ("false", 1)] {
+        let editing = sandbox.script("editor", body);
+        sandbox
+            .command(&["systemdcfg"])
+            .env("EDITOR", &editing)
+            .run()
+            .code(code);
+        assert!(!made.exists());
+    }
     let editing = sandbox.script("editor", "printf '[Service]\nTimeoutStopSec=9\n' > \"$1\"");
     sandbox
         .command(&["systemdcfg"])
@@ -493,7 +505,7 @@ fn check_compares_the_unit() {
     let script = sandbox.script("rc_domino_script", "true");
     let script = script.display().to_string();
     let good = format!(
-        "[Service]\nUser=notes\nType=forking\nPIDFile=/run/notes/domino.pid\nExecStart={script} start\nExecStop={script} stop\nTimeoutStopSec=11min\n"
+        "[Service]\nUser=notes\nType=forking\nPIDFile=/run/notes/domino.pid\nExecStart={script} start\nExecStop={script} stop\nTimeoutStopSec=11min\nLimitNOFILE=80000\n"
     );
     unit(&sandbox, &good);
     sandbox.run(&["check"]).code(0);
@@ -512,6 +524,8 @@ fn check_compares_the_unit() {
         ("11min", "9min", "domino.service:7: TimeoutStopSec=9min"),
         ("11min", "soon", "no time"),
         ("TimeoutStopSec=11min", "", "systemd's default"),
+        ("80000", "1024:524288", "domino.service:8: LimitNOFILE"),
+        ("LimitNOFILE=80000", "", "no LimitNOFILE="),
     ] {
         unit(&sandbox, &good.replace(from, to));
         sandbox.run(&["check"]).code(1).stdout_has(expected);
@@ -522,6 +536,37 @@ fn check_compares_the_unit() {
     fs::create_dir_all(&drop_ins).unwrap();
     fs::write(drop_ins.join("x.conf"), "[Service]\nTimeoutStopSec=1h\n").unwrap();
     sandbox.run(&["check"]).code(0);
+    // Asked for time it is asked for long enough.
+    fs::remove_dir_all(drop_ins).unwrap();
+    unit(&sandbox, &good.replace("11min", "9min\nNotifyAccess=exec"));
+    sandbox.run(&["check"]).code(0);
     fs::copy(&path, path.with_file_name("domino2.service")).unwrap();
+    sandbox.run(&["check"]).code(0);
+    let wants = path.with_file_name("multi-user.target.wants");
+    fs::create_dir_all(&wants).unwrap();
+    std::os::unix::fs::symlink("../domino2.service", wants.join("domino2.service")).unwrap();
     sandbox.run(&["check"]).code(1).stdout_has("second unit");
+}
+
+/// D109: the unit whose main process is ours.
+fn check_knows_notify_units() {
+    let sandbox = sound();
+    let script = sandbox.script("rc_domino_script", "true");
+    let script = script.display().to_string();
+    let good = format!(
+        "[Service]\nUser=notes\nType=notify\nNotifyAccess=exec\nExecStart={script} run\nExecStopPost={script} stop\nKillMode=process\nTimeoutStopSec=10\nLimitNOFILE=80000\n"
+    );
+    unit(&sandbox, &good);
+    sandbox.run(&["check"]).code(0);
+    for (from, to, expected) in [
+        ("script run", "script start", "domino.service:5: "),
+        ("ExecStopPost=", "#", "no ExecStopPost="),
+        ("=process", "=mixed", "domino.service:7: KillMode=mixed"),
+        ("KillMode=process", "", "KillMode= is not set"),
+        ("=exec", "=none", "domino.service:4: NotifyAccess=none"),
+        ("=notify", "=forking", "domino.service:5: "),
+    ] {
+        unit(&sandbox, &good.replace(from, to));
+        sandbox.run(&["check"]).code(1).stdout_has(expected);
+    }
 }

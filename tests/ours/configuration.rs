@@ -13,6 +13,7 @@ scenarios![
     names_of_the_program,
     another_users_server_needs_sudo_or_root,
     the_environment_alone_configures,
+    only_variables_reach_the_next_file,
     no_systemd_no_unit_verbs,
 ];
 
@@ -179,4 +180,24 @@ fn no_systemd_no_unit_verbs() {
         .run()
         .code(0);
     assert!(!sandbox.home.join("systemctl was called").exists());
+}
+
+/// D37.
+fn only_variables_reach_the_next_file() {
+    let mut sandbox = Sandbox::new();
+    let further = sandbox.file(
+        "further.env",
+        "if type greet >/dev/null 2>&1; then GREETED=yes; fi\nGIVEN=\"$PLAIN and more\"\nNOT_EXPORTED=x\nexport GREETED GIVEN\n",
+    );
+    sandbox.set("DOMINO_ENV_FILE", further);
+    sandbox.raw("set -a; greet() { :; }");
+    sandbox.raw("PLAIN=plain");
+    sandbox.raw("VERB=\"verb:$1\"; export VERB");
+    sandbox.run(&["start"]).code(0);
+    let call = sandbox.launch();
+    assert_eq!(call.var("GIVEN").as_deref(), Some("plain and more"));
+    assert_eq!(call.var("VERB").as_deref(), Some("verb:"));
+    assert_eq!(call.var("GREETED"), None);
+    assert_eq!(call.var("NOT_EXPORTED"), None);
+    sandbox.kill();
 }

@@ -17,7 +17,10 @@ scenarios![
     no_line_is_lost_under_two_writers,
     two_archivings_wait_for_each_other,
     a_failed_archiving_leaves_the_log,
+    a_full_filesystem_for_archives_leaves_the_log needs Root,
     a_compressor_that_fails_is_told,
+    no_gzip_is_run,
+    a_missing_directory_for_archives_is_named,
     tags_that_are_none,
     nothing_to_archive,
     clearlog_keeps_what_is_not_its_own,
@@ -138,6 +141,53 @@ fn a_failed_archiving_leaves_the_log() {
     }
 }
 
+/// What was written of the archive goes.
+fn a_full_filesystem_for_archives_leaves_the_log() {
+    let mut sandbox = Sandbox::new();
+    let directory = sandbox.directory("small");
+    sandbox.set("DOMINO_LOG_BACKUP_DIR", &directory);
+    let options = format!("size=64k,uid={},gid={}", sandbox.ids.0, sandbox.ids.1);
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
+        .arg(&directory)
+        .status();
+    assert!(mounted.unwrap().success());
+    let mut random = vec![0; 300_000];
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut random))
+        .unwrap();
+    let scenario = || {
+        for running in [true, false] {
+            if running {
+                sandbox.up();
+            }
+            let mut log = File::options()
+                .append(true)
+                .create(true)
+                .open(sandbox.log())
+                .unwrap();
+            log.write_all(&random).unwrap();
+            sandbox.own(&sandbox.log());
+            let before = fs::read(sandbox.log()).unwrap();
+            let outcome = sandbox.run(&["archivelog"]).code(1);
+            assert!(outcome.said("No space left"), "{outcome}");
+            assert!(fs::read(sandbox.log()).unwrap() == before);
+            assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+            sandbox.kill();
+        }
+    };
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(scenario));
+    sandbox.kill();
+    let unmounted = std::process::Command::new("umount")
+        .arg("-l")
+        .arg(&directory)
+        .status();
+    assert!(unmounted.unwrap().success());
+    if let Err(panic) = result {
+        std::panic::resume_unwind(panic);
+    }
+}
+
 fn a_compressor_that_fails_is_told() {
     for running in [true, false] {
         let sandbox = Sandbox::with(&[("COMPRESS_COMMAND", "false --now")]);
@@ -153,6 +203,40 @@ fn a_compressor_that_fails_is_told() {
             .stderr_has("false ended with code 1");
         let archive = files(&sandbox.data, "notes_", ".log").remove(0);
         assert_eq!(fs::read_to_string(archive).unwrap(), before);
+        sandbox.kill();
+    }
+}
+
+/// D34: the configured `gzip --best` is this program's own.
+fn no_gzip_is_run() {
+    let sandbox = Sandbox::with(&[("COMPRESS_COMMAND", "gzip --best")]);
+    sandbox.file("notes.log", "kept\n");
+    let gzip = sandbox.script("gzip", "exit 9");
+    let path = format!("{}:/usr/bin:/bin", gzip.parent().unwrap().display());
+    sandbox
+        .command(&["archivelog"])
+        .env("PATH", path)
+        .run()
+        .code(0);
+    assert_eq!(files(&sandbox.data, "notes_", ".log.gz").len(), 1);
+}
+
+fn a_missing_directory_for_archives_is_named() {
+    for running in [true, false] {
+        let mut sandbox = Sandbox::new();
+        if running {
+            sandbox.up();
+        } else {
+            sandbox.file("notes.log", "kept\n");
+        }
+        let before = sandbox.console();
+        let missing = sandbox.base.join("nosuch");
+        sandbox.set("DOMINO_LOG_BACKUP_DIR", &missing);
+        let outcome = sandbox.run(&["archivelog"]).code(6);
+        for part in ["nosuch", "no such directory", "DOMINO_LOG_BACKUP_DIR"] {
+            assert!(outcome.said(part), "{outcome}");
+        }
+        assert_eq!(sandbox.console(), before);
         sandbox.kill();
     }
 }
@@ -237,7 +321,7 @@ fn clearlog_keeps_open_files() {
     sandbox
         .run(&["clearlog", "30"])
         .code(0)
-        .stdout_has("Kept 1 files");
+        .stdout_has("Kept 1 file");
     assert!(open.exists() && !closed.exists());
     holder.kill().unwrap();
     holder.wait().unwrap();
@@ -424,7 +508,7 @@ fn logstatus_tells() {
     sandbox.file("notes_200101_000000.log.gz", "x");
     sandbox.file("notes_hub_200101_000000.log.gz", "x");
     let outcome = sandbox.run(&["logstatus"]).code(0);
-    for text in ["notes.log, 2.0 KiB", "1 files of 1 B", "after 12 days"] {
+    for text in ["notes.log, 2.0 KiB", "1 file of 1 B", "after 12 days"] {
         assert!(outcome.said(text), "{text}\n{outcome}");
     }
 }

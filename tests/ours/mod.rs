@@ -17,15 +17,23 @@ mod faults;
 mod hooks;
 mod hostile;
 mod logs;
+mod ocf;
+mod partitions;
 mod places;
 mod processes;
 mod ready;
 mod reports;
+mod run;
 mod setup;
+mod setup_sources;
+mod shared_data;
 mod shell;
 mod signals;
 mod snapshot;
+mod snapshot_callers;
+mod snapshot_cycles;
 mod snapshot_faults;
+mod snapshot_install;
 mod snapshot_online;
 mod status_forms;
 mod stopping;
@@ -51,18 +59,26 @@ pub fn all() -> Vec<Scenario> {
         hooks::ALL,
         hostile::ALL,
         logs::ALL,
+        ocf::ALL,
+        partitions::ALL,
         places::ALL,
         processes::ALL,
         ready::ALL,
         reports::ALL,
+        run::ALL,
         setup::ALL,
+        setup_sources::ALL,
         signals::ALL,
         snapshot::ALL,
+        snapshot_callers::ALL,
+        snapshot_cycles::ALL,
         snapshot_faults::ALL,
+        snapshot_install::ALL,
         snapshot_online::ALL,
         status_forms::ALL,
         stopping::ALL,
         units::ALL,
+        shared_data::ALL,
         shell::ALL,
         support_verbs::ALL,
         unclean::ALL,

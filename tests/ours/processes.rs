@@ -4,6 +4,7 @@ use crate::support::{Sandbox, wait_until};
 use std::fs;
 
 scenarios![
+    a_long_user_name_is_no_hindrance,
     a_zombie_is_no_server,
     a_zombie_task_does_not_keep_a_stop,
     a_replaced_binary_is_still_found,
@@ -107,4 +108,25 @@ fn left_tasks_are_told_and_block_a_start() {
     sandbox.run(&["start"]).code(1).stderr_has("router");
     assert_eq!(sandbox.launches().len(), 1);
     sandbox.kill();
+}
+
+/// D17: names of more than eight characters are cut in the output of ps.
+fn a_long_user_name_is_no_hindrance() {
+    const NAME: &str = "domino-server-production";
+    let sandbox = Sandbox::new();
+    let passwd = sandbox.root.join("etc/passwd");
+    let text = fs::read_to_string(&passwd).unwrap();
+    fs::write(&passwd, text.replace("notes:", &format!("{NAME}:"))).unwrap();
+    let run = |verb| {
+        sandbox
+            .command(&["--user", NAME, verb])
+            .env("LOGNAME", NAME)
+            .env("USER", NAME)
+            .run()
+    };
+    run("start").code(0);
+    run("status").code(0);
+    run("stop").code(0);
+    assert!(sandbox.processes().is_empty());
+    run("status").code(3);
 }

@@ -158,7 +158,16 @@ fn another_caller_is_told_to_wait() {
         .run(&["snapshot", "freeze", "--caller=veeam"])
         .code(153)
         .stderr_has("qemu has a freeze");
-    sandbox.run(&["snapshot", "thaw"]).code(0);
+    // Its script for the thaw is run all the same.
+    sandbox
+        .run(&["snapshot", "thaw", "--caller=veeam"])
+        .code(153)
+        .stderr_has("frozen for qemu");
+    sandbox
+        .run(&["snapshot", "abort", "--caller=veeam"])
+        .code(0);
+    assert!(sandbox.processes().is_empty());
+    sandbox.run(&["snapshot", "thaw", "--caller=qemu"]).code(0);
     back(&sandbox);
     sandbox.down();
 }

@@ -2,7 +2,7 @@
 //! reboot. Never a server left down, never a 0 for what is not whole.
 
 use super::snapshot::{back, keeper, no_keeper, record, stopping};
-use crate::support::{Running, Sandbox, wait_until};
+use crate::support::{Running, Sandbox, holds, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
@@ -14,7 +14,9 @@ scenarios![
     a_signal_is_answered_at_once_and_undone,
     a_killed_caller_is_undone,
     a_killed_keeper_is_taken_over,
+    a_killed_keeper_still_brings_the_server_back,
     a_keeper_killed_while_it_freezes,
+    a_killed_stop_is_finished_before_the_start,
     a_thaw_that_gives_up_changes_nothing,
     no_thaw_came,
     never_is_never,
@@ -89,9 +91,27 @@ fn a_killed_keeper_is_taken_over() {
     sandbox.run(&["snapshot", "freeze"]).code(0);
     let old = keeper(&sandbox).unwrap();
     kill(Pid::from_raw(old), Signal::SIGKILL).unwrap();
-    no_longer(old);
     sandbox.run(&["snapshot", "thaw"]).code(0);
     back(&sandbox);
+    assert_eq!(sandbox.launches().len(), 2);
+    sandbox.down();
+}
+
+/// Without a service manager too: its second begins another, and it its own.
+fn a_killed_keeper_still_brings_the_server_back() {
+    let sandbox = Sandbox::with(&[("DOMINO_SNAPSHOT_MAX_DOWNTIME", "3")]);
+    sandbox.up();
+    sandbox.run(&["snapshot", "freeze"]).code(0);
+    for _ in 0..3 {
+        let old = keeper(&sandbox).unwrap();
+        kill(Pid::from_raw(old), Signal::SIGKILL).unwrap();
+        wait_until("another one keeps", || {
+            keeper(&sandbox).is_some_and(|pid| pid != old)
+        });
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    back(&sandbox);
+    sandbox.run(&["snapshot", "thaw"]).code(152);
     assert_eq!(sandbox.launches().len(), 2);
     sandbox.down();
 }
@@ -110,6 +130,35 @@ fn a_keeper_killed_while_it_freezes() {
     kill(Pid::from_raw(old), Signal::SIGKILL).unwrap();
     freeze.outcome().code(152);
     undone(&sandbox);
+}
+
+/// The server has been told to quit: it runs now and is gone a moment later.
+fn a_killed_stop_is_finished_before_the_start() {
+    let sandbox = slow(1.5);
+    let freeze = sandbox.command(&["snapshot", "freeze"]).spawn();
+    stopping(&sandbox);
+    for pid in tool(&sandbox, "stop") {
+        kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    }
+    freeze.outcome().code(137);
+    undone(&sandbox);
+}
+
+/// Processes of the program under test with this verb.
+pub fn tool(sandbox: &Sandbox, verb: &str) -> Vec<i32> {
+    let base = sandbox.top.to_string_lossy().into_owned();
+    let of_entry = |entry: fs::DirEntry| -> Option<i32> {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let line = fs::read(entry.path().join("cmdline")).ok()?;
+        let environment = fs::read(entry.path().join("environ")).ok()?;
+        let mut words = line.split(|byte| *byte == 0);
+        let ours = words.any(|word| word == verb.as_bytes())
+            && holds(&line, "rc_domino")
+            && holds(&environment, &base);
+        ours.then_some(pid)
+    };
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    entries.filter_map(of_entry).collect()
 }
 
 fn a_thaw_that_gives_up_changes_nothing() {
@@ -240,12 +289,12 @@ fn kill_keeper(sandbox: &Sandbox) {
 
 /// The keeper is gone and the record is of another boot.
 fn reboot(sandbox: &Sandbox) {
-    kill_keeper(sandbox);
     let text = fs::read_to_string(record(sandbox)).unwrap();
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let text = text.replace(boot.trim(), "00000000-0000-0000-0000-000000000000");
     fs::write(record(sandbox), text).unwrap();
     sandbox.own(&record(sandbox));
+    kill_keeper(sandbox);
 }
 
 fn a_record_that_is_none() {

@@ -15,6 +15,8 @@ scenarios![
     names_that_are_no_units_are_refused,
     service_actions,
     a_restart_broken_off_starts_nothing,
+    a_restart_of_a_disabled_server_leaves_it_up,
+    a_restart_that_systemd_refuses_leaves_the_server_up,
 ];
 
 const SYSTEMCTL: &str = r#"
@@ -28,6 +30,10 @@ state() { # active, exec name, code
 }
 case $1 in
     show) cat "$unit" ;;
+    st*) [ -e "$HOME/denied" ] && echo 'Access denied' >&2 && exit 4 ;;
+esac
+case $1 in
+    show) ;;
     start)
         rc_domino_script start </dev/null >/dev/null 2>&1
         code=$?
@@ -217,4 +223,38 @@ fn a_restart_broken_off_starts_nothing() {
         ["start -- domino.service", "stop -- domino.service"]
     );
     sandbox.run(&["stop"]).code(0);
+}
+
+const RESTARTS: [&str; 3] = ["restart", "restartcompact", "restartfixup"];
+
+/// D35: it is refused before the stop, through the unit and without it.
+fn a_restart_of_a_disabled_server_leaves_it_up() {
+    let sandbox = with_unit(&[]);
+    run(&sandbox, &["start"]).code(0);
+    sandbox.wait_up();
+    let marker = sandbox.file("domino_disabled", "");
+    for verb in RESTARTS {
+        run(&sandbox, &[verb]).code(154);
+        run(&sandbox, &["--direct", verb]).code(154);
+    }
+    assert_eq!(systemctl_calls(&sandbox), ["start -- domino.service"]);
+    run(&sandbox, &["status"]).code(0);
+    fs::remove_file(marker).unwrap();
+    run(&sandbox, &["stop"]).code(0);
+}
+
+/// A Domino user whom neither sudo nor polkit lets control the unit can stop
+/// his server, but could not have it started again.
+fn a_restart_that_systemd_refuses_leaves_the_server_up() {
+    let sandbox = with_unit(&[]);
+    run(&sandbox, &["start"]).code(0);
+    sandbox.wait_up();
+    let denied = sandbox.home.join("denied");
+    fs::write(&denied, "").unwrap();
+    for verb in RESTARTS {
+        run(&sandbox, &[verb]).code(4).stderr_has("runs on");
+    }
+    run(&sandbox, &["status"]).code(0);
+    run(&sandbox, &["stop"]).code(0);
+    assert!(sandbox.processes().is_empty());
 }

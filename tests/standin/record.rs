@@ -125,8 +125,13 @@ pub fn read_calls(data: &Path) -> io::Result<Vec<Call>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other?,
     };
+    // The last one may be in the middle of being written.
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     let parse = |line| serde_json::from_str::<Line>(line).map_err(io::Error::other);
-    let lines = text.lines().map(parse).collect::<io::Result<Vec<Line>>>()?;
+    let lines = whole
+        .lines()
+        .map(parse)
+        .collect::<io::Result<Vec<Line>>>()?;
     Ok(lines.into_iter().map(Call::from).collect())
 }
 

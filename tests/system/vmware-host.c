@@ -129,9 +129,6 @@ static void service_class_init(ServiceClass *class)
     class->get_property = service_get;
     g_object_class_install_property(class, 1,
         g_param_spec_pointer("tcs_prop_thread_pool", "", "", G_PARAM_READABLE));
-    /* The plug-in tells the rest of the daemon that filesystems are frozen. */
-    g_signal_new("tcs_io_freeze", G_OBJECT_CLASS_TYPE(class), G_SIGNAL_RUN_LAST, 0, NULL, NULL,
-        NULL, G_TYPE_NONE, 2, G_TYPE_POINTER, G_TYPE_BOOLEAN);
 }
 
 /* The host's side. */

@@ -3,6 +3,7 @@
 use super::super::identity::{self, Standing};
 use super::super::{Call, loading};
 use crate::domino;
+use crate::domino::figures::many;
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::service::unit_check;
@@ -73,8 +74,7 @@ fn print(found: &[Finding], ui: &mut Ui) {
     }
     match found.len() {
         0 => ui.tinted_line(Tint::Green, "Nothing found"),
-        1 => ui.line("1 finding"),
-        count => ui.line(&format!("{count} findings")),
+        count => ui.line(&many(count, "finding")),
     }
 }
 

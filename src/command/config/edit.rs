@@ -92,7 +92,9 @@ pub fn config(call: &Call, which: Option<&OsStr>, ui: &mut Ui) -> Result<Exit> {
         Syntax::Unknown
     };
     let editor = Editor {
-        words: editor_of(call, settings.as_ref()),
+        words: roots_editor(call, &identity)
+            .filter(|_| root)
+            .unwrap_or_else(|| editor_of(call, settings.as_ref())),
         environment,
     };
     edit(&path, syntax, &editor, ui).map(|_| Exit::Done)
@@ -113,14 +115,19 @@ pub fn unit(call: &Call, ui: &mut Ui) -> Result<Exit> {
     let Some(environment) = settle_editor(call, &identity, &path)? else {
         return as_root(call, &identity, &path, ui);
     };
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).map_err(Error::file("create", directory))?;
-    }
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let made = !directory.exists();
+    std::fs::create_dir_all(directory).map_err(Error::file("create", directory))?;
     let editor = Editor {
-        words: editor_of(call, None),
+        words: roots_editor(call, &identity).unwrap_or_else(|| editor_of(call, None)),
         environment: environment.clone(),
     };
-    let changed = edit(&path, Syntax::Unit, &editor, ui)?;
+    let edited = edit(&path, Syntax::Unit, &editor, ui);
+    if made && !matches!(edited, Ok(true)) {
+        // Nothing is in it; one that somebody else filled meanwhile stays.
+        let _ = std::fs::remove_dir(directory);
+    }
+    let changed = edited?;
     if changed && call.root.is_system() && crate::service::systemd_is_in_charge(&call.root) {
         let mut launch = Launch::new("systemctl");
         launch.args.push("daemon-reload".into());
@@ -218,6 +225,20 @@ fn can_write(path: &Path) -> bool {
             .find(|directory| directory.exists())
             .is_some_and(is_writable),
     }
+}
+
+/// EDIT_COMMAND for root: only where nobody else can change what it comes
+/// from, and as data.
+fn roots_editor(call: &Call, identity: &Identity) -> Option<Vec<OsString>> {
+    let files = crate::settings::configuration_files(&call.root, &identity.user.name).ok()?;
+    if !files
+        .iter()
+        .all(|file| only_root_changes(file).unwrap_or(false))
+    {
+        return None;
+    }
+    let (command, _) = crate::settings::peek(&call.root, &identity.user.name, "EDIT_COMMAND")?;
+    words(command.as_bytes()).filter(|words| !words.is_empty())
 }
 
 /// EDIT_COMMAND, else the caller's EDITOR, else vi.

@@ -4,6 +4,7 @@ use super::super::{Call, with_work};
 use crate::cli::diagnosis::CleanupArgs;
 use crate::domino::belongings::Finder;
 use crate::domino::cleanup::{self, Plan, Removed};
+use crate::domino::figures::many;
 use crate::domino::tools::Work;
 use crate::domino::{Partition, Reporter, lock};
 use crate::error::{Error, Result, shown};
@@ -96,15 +97,11 @@ fn lock_if_possible(work: &mut Work) -> Result<Option<Lock>> {
 }
 
 fn report(work: &mut Work, removed: &Removed) -> Exit {
-    let counted = |count: usize, one: &str, many: &str| match count {
-        1 => format!("1 {one}"),
-        count => format!("{count} {many}"),
-    };
     work.reporter.info(&format!(
         "Removed {}, {}, {}",
-        counted(removed.processes, "process", "processes"),
-        counted(removed.files, "file", "files"),
-        counted(removed.ipc, "IPC object", "IPC objects"),
+        many(removed.processes, "process"),
+        many(removed.files, "file"),
+        many(removed.ipc, "IPC object"),
     ));
     for left in &removed.left {
         work.reporter.warn(left);

@@ -3,6 +3,7 @@
 use super::super::Call;
 use crate::cli::diagnosis::MonArgs;
 use crate::domino::Partition;
+use crate::domino::figures::seconds;
 use crate::domino::processes::Programs;
 use crate::domino::task_list::{self, ServerTask};
 use crate::error::{Error, Result, shown};
@@ -75,14 +76,14 @@ pub fn watch(call: &Call, arguments: MonArgs, ui: &mut Ui) -> Result<Exit> {
     match end {
         End::WasDown => ui.line("Domino Server not running"),
         End::Down => ui.line(&format!(
-            "Domino server {name} is down after {} seconds",
-            began.elapsed().as_secs()
+            "Domino server {name} is down after {}",
+            seconds(began.elapsed())
         )),
         End::Left => ui.line(""),
         End::TimedOut => {
             return Err(Error::StillRunning(format!(
-                "Domino server {name} still runs after {} seconds",
-                began.elapsed().as_secs()
+                "Domino server {name} still runs after {}",
+                seconds(began.elapsed())
             )));
         }
         End::Signal(signal) => {

@@ -3,7 +3,7 @@
 use super::super::with_work;
 use crate::cli::logs::ClearlogArgs;
 use crate::domino::Partition;
-use crate::domino::figures::size;
+use crate::domino::figures::{count, size};
 use crate::domino::hooks::HookEnd;
 use crate::domino::housekeeping::{self, Ages, Cleared};
 use crate::domino::sweep::Mode;
@@ -41,8 +41,8 @@ pub fn run(partition: &Partition, arguments: ClearlogArgs, ui: &mut Ui) -> Resul
         Cleared::Swept(swept) => {
             if mode == Mode::List {
                 ui.line(&format!(
-                    "In all {} files would go and free {}; nothing was removed",
-                    swept.files,
+                    "In all {} would go and free {}; nothing was removed",
+                    count(swept.files, "file"),
                     size(swept.bytes)
                 ));
             } else if swept.files + swept.open + swept.failed == 0 {

@@ -4,6 +4,7 @@ use super::super::with_work;
 use crate::cli::logs::CmdArgs;
 use crate::domino::Partition;
 use crate::domino::client::{self, Sent};
+use crate::domino::figures::count;
 use crate::domino::server_log::ServerLog;
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
@@ -42,6 +43,7 @@ pub fn run(partition: &Partition, arguments: &CmdArgs, ui: &mut Ui) -> Result<Ex
 
 /// What the output alone does not say, on stderr.
 fn tell(partition: &Partition, sent: &Sent, seconds: u32, ui: &mut Ui) {
+    let limit = count(seconds, "second");
     match sent.sender {
         Some(end) if !end.success() => ui.error(&format!(
             "{} -c {}; the command may not have been taken",
@@ -49,11 +51,11 @@ fn tell(partition: &Partition, sent: &Sent, seconds: u32, ui: &mut Ui) {
             end.describe()
         )),
         Some(_) if sent.lines == 0 && seconds > 0 => ui.error(&format!(
-            "no output within {seconds} seconds; it may still come: {}",
+            "no output within {limit}; it may still come: {}",
             shown(ServerLog::shown(partition).path().as_os_str())
         )),
         None if seconds > 0 => ui.error(&format!(
-            "the server has not taken the command within {seconds} seconds; it is still being sent"
+            "the server has not taken the command within {limit}; it is still being sent"
         )),
         _ => {}
     }

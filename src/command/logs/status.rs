@@ -1,7 +1,7 @@
 //! `logstatus`: where the logs are, how large, and what becomes of them.
 
 use crate::domino::Partition;
-use crate::domino::figures::size;
+use crate::domino::figures::{self, size};
 use crate::domino::server_log::ServerLog;
 use crate::domino::sweep::Pattern;
 use crate::error::{Error, Result, shown_whole};
@@ -81,7 +81,10 @@ pub fn run(partition: &Partition, ui: &mut Ui) -> Result<Exit> {
     ] {
         let mut text = file(partition, &partition.data().join(database))?;
         if let Some(after) = after {
-            text.push_str(&format!("; renamed at a start after {after} days"));
+            text.push_str(&format!(
+                "; renamed at a start after {}",
+                figures::count(after, "day")
+            ));
         }
         row(ui, name, &text);
     }
@@ -114,7 +117,9 @@ fn joined(words: &[OsString]) -> String {
 }
 
 fn days(days: Option<u32>) -> String {
-    days.map_or("never".into(), |days| format!("after {days} days"))
+    days.map_or("never".into(), |days| {
+        format!("after {}", figures::count(days, "day"))
+    })
 }
 
 /// A file with its size and age.
@@ -175,8 +180,9 @@ fn archives(partition: &Partition) -> Result<String> {
     }
     Ok(match newest {
         Some(newest) => format!(
-            "{}, {count} files of {}, the newest {}",
+            "{}, {} of {}, the newest {}",
             path(&directory),
+            figures::count(count, "file"),
             size(bytes),
             shown_whole(&newest)
         ),

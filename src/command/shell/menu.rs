@@ -115,8 +115,7 @@ pub fn run(call: &Call, ui: &mut Ui) -> Result<Exit> {
     };
     loop {
         menu.state = menu.look()?;
-        menu.draw(ui);
-        let key = match menu.wait_for_key(ui)? {
+        let key = match menu.choose(ui)? {
             Typed::Key(key) => key,
             Typed::Signal(number) => {
                 ui.line("");
@@ -208,10 +207,13 @@ impl Menu<'_> {
         }
     }
 
-    /// Waits for a key, looking at the server from time to time.
-    fn wait_for_key(&mut self, ui: &mut Ui) -> Result<Typed> {
+    /// Shows the menu and waits for a key, looking at the server from time to
+    /// time.
+    fn choose(&mut self, ui: &mut Ui) -> Result<Typed> {
         let input = std::io::stdin();
+        // Before anything is shown: a key that answers it must count.
         let keys = Keys::of(input.as_fd()).map_err(Error::system("use this terminal"))?;
+        self.draw(ui);
         loop {
             match self.key(&keys, Some(Instant::now() + LOOK_EVERY))? {
                 Typed::Nothing => {
@@ -269,9 +271,9 @@ impl Menu<'_> {
         ui.line("");
         let words = entry.words.join(" ");
         if entry.asks {
-            ui.text(&format!("{} ({words})? Y = yes: ", entry.text));
             let input = std::io::stdin();
             let keys = Keys::of(input.as_fd()).map_err(Error::system("use this terminal"))?;
+            ui.text(&format!("{} ({words})? Y = yes: ", entry.text));
             match self.key(&keys, None)? {
                 Typed::Key('y') => {}
                 Typed::Key(_) | Typed::Nothing => return Ok(Typed::Nothing),
@@ -287,9 +289,9 @@ impl Menu<'_> {
             ui.line(&format!("'{words}' ended with code {}", exit.code()));
         }
         ui.line("");
-        ui.text("Any key goes on, Q leaves: ");
         let input = std::io::stdin();
         let keys = Keys::of(input.as_fd()).map_err(Error::system("use this terminal"))?;
+        ui.text("Any key goes on, Q leaves: ");
         let key = self.key(&keys, None)?;
         drop(keys);
         ui.line("");

@@ -1,9 +1,8 @@
 //! Finding the keeper, or starting one, and talking to it.
 
-use super::{Answer, is_kept};
+use super::{Answer, is_kept, keeping};
 use crate::command::Call;
 use crate::command::identity::Identity;
-use crate::command::switch::own_program;
 use crate::domino::Reporter;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -11,7 +10,6 @@ use crate::os::lock::{Lock, LockOutcome};
 use crate::os::signals::Signals;
 use crate::snapshot::place::Place;
 use crate::snapshot::protocol::{Heard, Reply, Request, Session};
-use crate::snapshot::verbs::Verbs;
 use crate::ui::Ui;
 use std::time::{Duration, Instant};
 
@@ -81,6 +79,15 @@ pub struct Conversation {
     pub deadline: Option<Instant>,
     /// Kill the server then, rather than undo.
     pub force: bool,
+}
+
+/// Starts a keeper for this user's server; the name of its unit, where systemd
+/// runs the host.
+pub fn start_keeper(call: &Call, identity: &Identity) -> Result<String> {
+    let (uid, own) = (identity.user.uid, std::process::id());
+    let unit = format!("rc_domino-snapshot-{uid}-{own}");
+    keeping::verbs(call, identity)?.detach_keeper(&call.root, &unit)?;
+    Ok(unit)
 }
 
 /// How a conversation ended.
@@ -155,19 +162,7 @@ impl Conversation {
         if let Some(session) = open()? {
             return Ok(Ok(session));
         }
-        let verbs = Verbs::new(
-            own_program()?,
-            &identity.user.name,
-            call.direct,
-            &call.root,
-            &call.environment,
-        );
-        let unit = format!(
-            "rc_domino-snapshot-{}-{}",
-            identity.user.uid,
-            std::process::id()
-        );
-        verbs.detach_keeper(&call.root, &unit)?;
+        let unit = start_keeper(call, identity)?;
         let end = Instant::now() + KEEPER_LIMIT;
         let mut pause = Duration::from_millis(1);
         loop {

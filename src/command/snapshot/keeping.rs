@@ -9,8 +9,10 @@ use crate::domino::state::State;
 use crate::domino::{Partition, cleanup, lock};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
+use crate::os::process::Pid;
 use crate::snapshot::facts::Facts;
 use crate::snapshot::keeper::{self, Setup};
+use crate::snapshot::place::Place;
 use crate::snapshot::protocol::Wish;
 use crate::snapshot::verbs::Verbs;
 use crate::ui::Ui;
@@ -25,19 +27,36 @@ pub fn keep(call: &Call) -> Result<Exit> {
             try_instead: "sudo rc_domino snapshot status".into(),
         });
     }
-    let verbs = Verbs::new(
+    keeper::keep(Setup {
+        root: call.root.clone(),
+        verbs: verbs(call, &identity)?,
+        user: identity.user,
+        // What systemd tells every process of a unit.
+        restarted: call.variable("INVOCATION_ID").is_some(),
+    })?;
+    Ok(Exit::Done)
+}
+
+/// `__keeper-second`.
+pub fn second(call: &Call, pid: i32) -> Result<Exit> {
+    let identity = identity::settle(call)?;
+    let keeper = Pid::new(pid).ok_or_else(|| Error::Usage(format!("{pid} is no pid")))?;
+    let place = Place::of(&call.root, identity.user.uid);
+    keeper::second::watch(keeper, &place, || {
+        super::asking::start_keeper(call, &identity).map(drop)
+    })?;
+    Ok(Exit::Done)
+}
+
+/// How the keeper runs this program again for this user's server.
+pub fn verbs(call: &Call, identity: &Identity) -> Result<Verbs> {
+    Ok(Verbs::new(
         own_program()?,
         &identity.user.name,
         call.direct,
         &call.root,
         &call.environment,
-    );
-    keeper::keep(Setup {
-        root: call.root.clone(),
-        user: identity.user,
-        verbs,
-    })?;
-    Ok(Exit::Done)
+    ))
 }
 
 /// `__snapshot-facts`: waits for a start or stop under way, then looks.

@@ -2,11 +2,10 @@
 //! the server is frozen is the administrator's word, and with
 //! DOMINO_SNAPSHOT_REMEMBER=yes the pair remembers a server that was down.
 
-use super::may_act;
+use super::{keeping, may_act};
 use crate::cli::Persona;
 use crate::command::Call;
 use crate::command::identity::Identity;
-use crate::command::switch::own_program;
 use crate::domino::Reporter;
 use crate::error::Result;
 use crate::exit::Exit;
@@ -15,7 +14,6 @@ use crate::snapshot::facts::Facts;
 use crate::snapshot::place::Place;
 use crate::snapshot::protocol::{Request, Session};
 use crate::snapshot::record::{Found, Record};
-use crate::snapshot::verbs::Verbs;
 use crate::ui::{Ui, has_terminal};
 use std::ffi::OsStr;
 use std::time::{Duration, Instant};
@@ -45,15 +43,8 @@ pub fn before_stop(call: &Call, identity: &Identity, ui: &mut Ui) -> Result<Opti
             place.was_down().display()
         ));
     }
-    let verbs = Verbs::new(
-        own_program()?,
-        &identity.user.name,
-        call.direct,
-        &call.root,
-        &call.environment,
-    );
     let mut facts = None;
-    verbs.run(&["__snapshot-facts"], &mut |line| {
+    keeping::verbs(call, identity)?.run(&["__snapshot-facts"], &mut |line| {
         facts = facts
             .take()
             .or_else(|| serde_json::from_slice::<Facts>(line).ok());

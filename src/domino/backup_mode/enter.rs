@@ -31,6 +31,10 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 /// seconds that VMware Tools leave between SIGTERM and SIGKILL.
 const RELEASE_LIMIT: Duration = Duration::from_secs(4);
 
+/// Without it Domino never says that it is done.
+const SET_UP: &str =
+    "dominobackup.nsf must have a configuration for snapshots, see rc_domino-snapshot(7)";
+
 /// Databases that are in backup mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Session {
@@ -267,7 +271,7 @@ impl Attempt {
             }
             if now >= self.until {
                 return Ok(Reached::GivenUp(format!(
-                    "the databases were not in backup mode after {} seconds",
+                    "the databases were not in backup mode after {} seconds; {SET_UP}",
                     self.began.elapsed().as_secs()
                 )));
             }
@@ -409,5 +413,5 @@ impl Attempt {
 }
 
 fn gone(when: &str) -> String {
-    format!("the backup task ended {when}; look into the console log")
+    format!("the backup task ended {when}; look into the console log; {SET_UP}")
 }

@@ -201,7 +201,7 @@ pub fn plan(work: &mut Work, wanted: &Wanted, unit: Option<&OsStr>) -> Result<Pl
         limit: wanted.bytes,
         ..Plan::default()
     };
-    for (name, text) in system::texts(work, unit)? {
+    for (name, text) in system::texts(work, unit, wanted.journal.as_deref())? {
         plan.text(name, text);
     }
     configuration(partition, &mut plan);
@@ -466,6 +466,7 @@ mod tests {
             days: 7,
             bytes: 0,
             output: None,
+            journal: None,
         };
         let kept = newest_nsd_first(
             vec![

@@ -25,7 +25,11 @@ const MOST: u64 = 8 << 20;
 const JOURNAL_LINES: &str = "--lines=5000";
 
 /// The texts with their names in the archive.
-pub(super) fn texts(work: &mut Work, unit: Option<&OsStr>) -> Result<Vec<(&'static str, Vec<u8>)>> {
+pub(super) fn texts(
+    work: &mut Work,
+    unit: Option<&OsStr>,
+    journal: Option<&[u8]>,
+) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let partition = work.partition;
     work.reporter.progress("Asking the system");
     let found = processes::find(partition)?;
@@ -54,7 +58,11 @@ pub(super) fn texts(work: &mut Work, unit: Option<&OsStr>) -> Result<Vec<(&'stat
                 &["--no-pager", "--full", "status", "--"],
             ),
         ] {
-            texts.push((name, said_by(work, program, arguments, unit)?));
+            let text = match journal.filter(|_| program == "journalctl") {
+                Some(journal) => mask(journal, Masker::for_logs()),
+                None => said_by(work, program, arguments, unit)?,
+            };
+            texts.push((name, text));
         }
     }
     Ok(texts)

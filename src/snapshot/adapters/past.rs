@@ -24,18 +24,20 @@ impl Past {
     }
 
     fn of(entries: &[Entry], user: &OsStr) -> Past {
-        let longest = |verb: &str| {
+        let longest = |verbs: &[&str]| {
             entries
                 .iter()
                 .rev()
-                .filter(|entry| OsStr::new(&entry.user) == user && entry.verb == verb)
+                .filter(|entry| OsStr::new(&entry.user) == user)
+                .filter(|entry| verbs.contains(&entry.verb.as_str()))
                 .take(RECENT)
                 .filter_map(|entry| Duration::try_from_secs_f64(entry.seconds).ok())
                 .max()
         };
         Past {
-            longest_freeze: longest("freeze"),
-            longest_thaw: longest("thaw"),
+            // One that was undone took as long at least.
+            longest_freeze: longest(&["freeze", "undo"]),
+            longest_thaw: longest(&["thaw"]),
         }
     }
 }

@@ -28,7 +28,8 @@ pub fn plan(request: &Request, plan: &mut Plan) -> Result<()> {
     plan.settle(request, patience.limit, patience.budget);
     let script = scripts(request, plan.budget);
     let (hook, wrapper) = hooks(root, &agent)?;
-    let text = text(&script, wrapper.as_deref());
+    let called = wrapper.as_ref().map(|wrapper| root.path(wrapper));
+    let text = text(&script, called.as_deref());
     plan.file(request, root.path(&hook), 0o755, text, &call_it(&script))?;
     setup(request, &agent, &hook, plan)?;
     if let Some(wrapper) = &wrapper {

@@ -58,6 +58,7 @@ impl Keeper {
             since_boot: now,
             deadline_boot: (facts.max_downtime > 0).then_some(now + seconds),
             stay_down: false,
+            stop_unfinished: false,
             broken: None,
         });
         if let Some(record) = &self.record
@@ -153,6 +154,9 @@ impl Keeper {
         let down = [Exit::Done, Exit::Unclean, Exit::Crashed]
             .map(Exit::code)
             .contains(&code);
+        if let Some(record) = &mut self.record {
+            record.stop_unfinished = mode == Mode::Stop && !down;
+        }
         if self.forced && down {
             code = Exit::Unclean.code();
         }
@@ -249,8 +253,15 @@ impl Keeper {
         match event {
             None if remaining.is_some_and(|left| left.is_zero()) => self.no_thaw_came(),
             None => {}
-            Some(Event::Asked(id, request @ (Request::Thaw | Request::Abort))) => {
-                self.waiting.push((id, request == Request::Thaw));
+            Some(Event::Asked(id, request @ (Request::Thaw { .. } | Request::Abort { .. }))) => {
+                let (caller, thaw) = match request {
+                    Request::Thaw { caller } => (caller, true),
+                    Request::Abort { caller } => (caller, false),
+                    _ => return,
+                };
+                if !self.wait_for_return(id, caller, thaw) {
+                    return;
+                }
                 if let Some(record) = &mut self.record {
                     record.become_phase(Phase::Resuming);
                 }

@@ -10,11 +10,12 @@ mod answers;
 mod events;
 mod freezing;
 mod resuming;
+pub mod second;
 
 use super::history::{self, Entry};
 use super::place::Place;
 use super::protocol::Request;
-use super::record::{self, Break, Broken, Found, Phase, Record};
+use super::record::{self, Break, Broken, Found, Mode, Phase, Record};
 use super::verbs::Verbs;
 use crate::error::{Error, Result};
 use crate::os::lock::Lock;
@@ -51,6 +52,8 @@ pub struct Setup {
     pub user: User,
     /// How to stop and start his server.
     pub verbs: Verbs,
+    /// Whether a service manager restarts this process when it is killed.
+    pub restarted: bool,
 }
 
 /// The freeze that a caller waits for.
@@ -91,6 +94,9 @@ pub fn keep(setup: Setup) -> Result<()> {
     events::take_signals(sender.clone())?;
     let found = Record::load(&place);
     events::take_callers(listen(&place)?, setup.user.uid, sender.clone());
+    if !setup.restarted {
+        second::begin(setup.verbs.clone());
+    }
     let mut keeper = Keeper {
         setup,
         place,
@@ -175,6 +181,7 @@ impl Keeper {
                 how: Break::Undone,
                 why: "the process that kept the freeze was killed".into(),
             });
+            record.stop_unfinished = record.mode == Mode::Stop;
             record.become_phase(Phase::Resuming);
         }
         self.record = Some(record);
@@ -204,7 +211,7 @@ impl Keeper {
                 self.begin(mode);
             }
             // There is nothing to bring back.
-            Event::Asked(id, Request::Thaw) => self.callers.done(id, 1),
+            Event::Asked(id, Request::Thaw { .. }) => self.callers.done(id, 1),
             Event::Signal => self.finished = true,
             other => self.attend(other),
         }
@@ -237,14 +244,15 @@ impl Keeper {
                 self.callers.warn(id, &text);
                 self.callers.done(id, crate::exit::Exit::Locked.code());
             }
-            Event::Asked(id, request @ (Request::Thaw | Request::Abort)) => {
-                let thaw = request == Request::Thaw;
-                self.waiting.push((id, thaw));
-                self.cancel(if thaw {
-                    "a thaw came while it was still under way"
-                } else {
-                    "it was aborted"
-                });
+            Event::Asked(id, Request::Thaw { caller }) => {
+                if self.wait_for_return(id, caller, true) {
+                    self.cancel("a thaw came while it was still under way");
+                }
+            }
+            Event::Asked(id, Request::Abort { caller }) => {
+                if self.wait_for_return(id, caller, false) {
+                    self.cancel("it was aborted");
+                }
             }
             Event::Asked(id, Request::Stay) => self.stay_down(id),
             Event::Asked(id, Request::Force) => self.force(id),
@@ -257,6 +265,27 @@ impl Keeper {
             Event::Ended(_) => {}
             Event::Signal => self.cancel("the keeper was told to end"),
         }
+    }
+
+    /// Has a thaw or an abort wait for the server's return; false where the
+    /// freeze is another product's, which it must not end.
+    fn wait_for_return(&mut self, id: CallerId, caller: Option<String>, thaw: bool) -> bool {
+        let holder = self.record.as_ref().map(|record| record.caller.as_str());
+        let (Some(holder), Some(caller)) = (holder, caller) else {
+            self.waiting.push((id, thaw));
+            return true;
+        };
+        if caller == holder {
+            self.waiting.push((id, thaw));
+            return true;
+        }
+        let text = format!(
+            "the server is frozen for {holder}, not for {caller}: nothing was done; do not trust a snapshot of {caller}'s"
+        );
+        self.callers.warn(id, &text);
+        let locked = crate::exit::Exit::Locked.code();
+        self.callers.done(id, if thaw { locked } else { 0 });
+        false
     }
 
     /// The administrator's word: a stop while the server is down for a freeze.

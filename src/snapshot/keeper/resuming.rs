@@ -109,7 +109,18 @@ impl Keeper {
             self.say_waiting("The server was down before the freeze: it stays down");
             return 0;
         }
-        let held = record.broken.is_none();
+        if record.stop_unfinished {
+            // A start now would find the server running, and be satisfied.
+            self.run(&["stop", "--for-snapshot"]);
+            if let Some(record) = &mut self.record {
+                record.stop_unfinished = false;
+            }
+            self.store();
+        }
+        let held = self
+            .record
+            .as_ref()
+            .is_some_and(|record| record.broken.is_none());
         if held && self.facts().is_ok_and(|facts| facts.running) {
             self.not_held("the server was started by somebody before the thaw came");
             return 0;

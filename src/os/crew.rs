@@ -1,0 +1,325 @@
+//! Several programs at the same time, their output told line by line.
+
+use super::explain;
+use super::pidfd::ProcessHandle;
+use super::signals::{Signal, Signals};
+use super::spawn::{Child, Launch, Stream};
+use super::wait;
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::{self, PipeReader};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::ExitStatus;
+
+/// The longest line that is handed on in one piece, in bytes.
+const LINE_MAX: usize = 64 * 1024;
+
+/// The most that is read from a pipe after its program has ended, in bytes:
+/// what it started may go on writing.
+const DRAIN_MAX: usize = 1024 * 1024;
+
+/// Which of a program's outputs a line came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Voice {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+/// How programs that ran together ended.
+#[derive(Debug)]
+pub struct Together {
+    /// The end of each, in the order of the launches; an error where it could
+    /// not be started.
+    pub ends: Vec<io::Result<ExitStatus>>,
+    /// The first signal that asked us to end. All of them got it.
+    pub signal: Option<Signal>,
+}
+
+/// Starts programs in process groups of their own and waits for all of them.
+///
+/// Each line that one writes is handed to `said` with the program's place in
+/// `launches`. A signal goes to every program that still runs; they are waited
+/// for all the same. What a program leaves running is left alone, and its open
+/// pipes are not waited for. The launches' own output streams are replaced.
+pub fn run_together(
+    launches: Vec<Launch>,
+    signals: &Signals,
+    said: &mut dyn FnMut(usize, Voice, &[u8]),
+) -> io::Result<Together> {
+    let mut members: Vec<Member> = launches.into_iter().map(Member::start).collect();
+    let mut signal = None;
+    loop {
+        for (place, member) in members.iter_mut().enumerate() {
+            if member.is_running() && member.handle.is_none() {
+                member.finish(&mut |voice, line| said(place, voice, line))?;
+            }
+        }
+        let running = || {
+            members
+                .iter()
+                .enumerate()
+                .filter(|(_, one)| one.is_running())
+        };
+        let handles: Vec<(usize, &ProcessHandle)> = running()
+            .filter_map(|(place, member)| Some((place, member.handle.as_ref()?)))
+            .collect();
+        if handles.is_empty() {
+            break;
+        }
+        let pipes: Vec<(usize, usize, BorrowedFd<'_>)> = running()
+            .flat_map(|(place, member)| member.open_pipes(place))
+            .collect();
+        let wake = wait::wait_any_of(
+            &handles
+                .iter()
+                .map(|(_, handle)| *handle)
+                .collect::<Vec<_>>(),
+            Some(signals),
+            &pipes.iter().map(|(_, _, pipe)| *pipe).collect::<Vec<_>>(),
+            None,
+        )?;
+        if let Some(asked) = wake.signal {
+            signal.get_or_insert(asked);
+            for (_, handle) in &handles {
+                handle.signal(asked)?;
+            }
+        }
+        let readable: Vec<(usize, usize)> = wake
+            .readable
+            .iter()
+            .filter_map(|at| pipes.get(*at).map(|(place, which, _)| (*place, *which)))
+            .collect();
+        let ended: Vec<usize> = wake
+            .ended
+            .iter()
+            .filter_map(|at| handles.get(*at).map(|(place, _)| *place))
+            .collect();
+        for (place, which) in readable {
+            if let Some(source) = members[place].sources.get_mut(which) {
+                source.read(&mut |voice, line| said(place, voice, line))?;
+            }
+        }
+        for place in ended {
+            members[place].handle = None;
+        }
+    }
+    Ok(Together {
+        ends: members.into_iter().map(|member| member.end).collect(),
+        signal,
+    })
+}
+
+/// A program under way.
+struct Member {
+    child: Option<Child>,
+    handle: Option<ProcessHandle>,
+    sources: Vec<Source>,
+    end: io::Result<ExitStatus>,
+}
+
+impl Member {
+    fn start(launch: Launch) -> Member {
+        Member::try_start(launch).unwrap_or_else(|error| Member {
+            child: None,
+            handle: None,
+            sources: Vec::new(),
+            end: Err(error),
+        })
+    }
+
+    fn try_start(mut launch: Launch) -> io::Result<Member> {
+        launch.new_group = true;
+        let name = launch.program.clone();
+        let failed =
+            |error: io::Error| explain(error, format_args!("cannot run {}", name.display()));
+        let (out, writer) = io::pipe().map_err(failed)?;
+        let (err, complaints) = io::pipe().map_err(failed)?;
+        launch.stdout = Stream::File(File::from(OwnedFd::from(writer)));
+        launch.stderr = Stream::File(File::from(OwnedFd::from(complaints)));
+        let child = launch.spawn()?;
+        Ok(Member {
+            handle: child.handle()?,
+            child: Some(child),
+            sources: vec![Source::new(Voice::Out, out), Source::new(Voice::Err, err)],
+            end: Err(io::ErrorKind::WouldBlock.into()),
+        })
+    }
+
+    fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
+    fn open_pipes(&self, place: usize) -> impl Iterator<Item = (usize, usize, BorrowedFd<'_>)> {
+        let sources = self.sources.iter().enumerate();
+        sources
+            .filter_map(move |(which, source)| Some((place, which, source.pipe.as_ref()?.as_fd())))
+    }
+
+    /// It has ended: what it still said, and how it ended.
+    fn finish(&mut self, said: &mut dyn FnMut(Voice, &[u8])) -> io::Result<()> {
+        for source in &mut self.sources {
+            source.drain(said)?;
+        }
+        if let Some(mut child) = self.child.take() {
+            self.end = child.wait();
+        }
+        Ok(())
+    }
+}
+
+/// One of a program's outputs.
+struct Source {
+    voice: Voice,
+    pipe: Option<PipeReader>,
+    line: Vec<u8>,
+}
+
+impl Source {
+    fn new(voice: Voice, pipe: PipeReader) -> Source {
+        Source {
+            voice,
+            pipe: Some(pipe),
+            line: Vec::new(),
+        }
+    }
+
+    /// Reads once what is there; at the end of the pipe that is closed.
+    fn read(&mut self, said: &mut dyn FnMut(Voice, &[u8])) -> io::Result<usize> {
+        let Some(pipe) = &self.pipe else {
+            return Ok(0);
+        };
+        let mut buffer = [0u8; 16 * 1024];
+        let size = match rustix::io::read(pipe, &mut buffer) {
+            Ok(size) => size,
+            Err(Errno::INTR | Errno::AGAIN) => return Ok(0),
+            Err(error) => return Err(explain(error, "cannot read a program's output")),
+        };
+        if size == 0 {
+            self.pipe = None;
+        }
+        for part in buffer[..size].split_inclusive(|byte| *byte == b'\n') {
+            self.line.extend_from_slice(part);
+            if let Some(line) = self.line.strip_suffix(b"\n") {
+                said(self.voice, line);
+                self.line.clear();
+            } else if self.line.len() >= LINE_MAX {
+                said(self.voice, &self.line);
+                self.line.clear();
+            }
+        }
+        Ok(size)
+    }
+
+    /// Reads what is there now, without waiting for more, and hands on a last
+    /// line without a newline.
+    fn drain(&mut self, said: &mut dyn FnMut(Voice, &[u8])) -> io::Result<()> {
+        let mut drained = 0;
+        while drained < DRAIN_MAX {
+            let Some(pipe) = &self.pipe else { break };
+            let mut polled = [PollFd::new(pipe, PollFlags::IN)];
+            if wait::poll_now(&mut polled)? == 0 {
+                break;
+            }
+            drained += self.read(said)?;
+        }
+        self.pipe = None;
+        if !self.line.is_empty() {
+            said(self.voice, &self.line);
+            self.line.clear();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    fn shell(script: &str) -> Launch {
+        let mut launch = Launch::new("/bin/sh");
+        launch.args = vec!["-c".into(), script.into()];
+        launch.env = vec![("PATH".into(), "/usr/bin:/bin".into())];
+        launch
+    }
+
+    fn run(launches: Vec<Launch>) -> (Together, Vec<(usize, Voice, String)>) {
+        let signals = Signals::block().unwrap();
+        let mut lines = Vec::new();
+        let together = run_together(launches, &signals, &mut |place, voice, line| {
+            lines.push((place, voice, String::from_utf8_lossy(line).into_owned()));
+        });
+        (together.unwrap(), lines)
+    }
+
+    #[test]
+    fn they_run_at_the_same_time_and_lines_stay_whole() {
+        let begun = Instant::now();
+        let script = "printf 'one '; sleep 0.3; echo two; echo bad >&2; printf end; exit ";
+        let launches = (0..4).map(|code| shell(&format!("{script}{code}")));
+        let (together, lines) = run(launches.collect());
+        assert!(
+            begun.elapsed() < Duration::from_millis(900),
+            "{:?}",
+            begun.elapsed()
+        );
+        for (code, end) in together.ends.iter().enumerate() {
+            assert_eq!(end.as_ref().unwrap().code(), Some(code as i32));
+            let said = |voice| -> Vec<&str> {
+                let his = lines
+                    .iter()
+                    .filter(|line| line.0 == code && line.1 == voice);
+                his.map(|line| line.2.as_str()).collect()
+            };
+            assert_eq!(said(Voice::Out), ["one two", "end"]);
+            assert_eq!(said(Voice::Err), ["bad"]);
+        }
+    }
+
+    #[test]
+    fn one_that_cannot_be_started_does_not_keep_the_others() {
+        let (together, lines) = run(vec![Launch::new("/no/such program"), shell("echo here")]);
+        assert!(together.ends[0].is_err());
+        assert!(together.ends[1].as_ref().unwrap().success());
+        assert_eq!(lines, [(1, Voice::Out, "here".to_owned())]);
+    }
+
+    #[test]
+    fn a_signal_reaches_all_of_them() {
+        super::super::testing::default_signals();
+        let signals = Signals::block().unwrap();
+        let script = "trap 'echo told; exit 9' TERM; echo up; while :; do sleep 0.05; done";
+        let mut up = 0;
+        let mut told = 0;
+        let together = run_together(
+            vec![shell(script), shell(script)],
+            &signals,
+            &mut |_, _, line| {
+                up += u8::from(line == b"up");
+                told += u8::from(line == b"told");
+                if up == 2 && told == 0 {
+                    // SAFETY: the thread is this one.
+                    unsafe { libc::pthread_kill(libc::pthread_self(), libc::SIGTERM) };
+                }
+            },
+        )
+        .unwrap();
+        assert_eq!((told, together.signal), (2, Some(Signal::SIGTERM)));
+        for end in together.ends {
+            assert_eq!(end.unwrap().code(), Some(9));
+        }
+    }
+
+    /// What a program started and left behind keeps the pipes.
+    #[test]
+    fn a_daemon_that_keeps_the_output_open_is_not_waited_for() {
+        let begun = Instant::now();
+        let (together, lines) = run(vec![shell("sleep 3 & echo started")]);
+        assert!(together.ends[0].as_ref().unwrap().success());
+        assert_eq!(lines.len(), 1);
+        assert!(begun.elapsed() < Duration::from_secs(2));
+    }
+}

@@ -1,0 +1,317 @@
+//! The resource agent of a cluster (D123): OCF's codes, by the path that
+//! clusters call it by.
+
+use crate::support::command::Command;
+use crate::support::{Outcome, Sandbox, executables, run_directory, wait_until};
+use std::fs;
+use std::path::PathBuf;
+
+scenarios![
+    meta_data_needs_nothing,
+    the_life_of_a_resource,
+    stop_leaves_no_process_no_ipc_no_lock,
+    a_forced_stop_is_a_success_that_is_told,
+    what_a_crash_left_is_a_failure_until_it_is_stopped,
+    a_start_that_fails_says_why,
+    a_start_waits_for_readiness,
+    probes_find_nothing_where_nothing_can_be,
+    deeper_monitors_ask_the_console_and_the_port,
+    a_further_configuration_file,
+    a_shutdown_longer_than_the_cluster_waits_is_said,
+    wrong_calls_have_their_codes,
+];
+
+/// The agent's path.
+fn path(sandbox: &Sandbox) -> PathBuf {
+    let directory = sandbox.directory("ocf/resource.d/nashcom");
+    let link = directory.join("domino");
+    if link.symlink_metadata().is_err() {
+        let _guard = executables();
+        std::os::unix::fs::symlink(run_directory::program("rc_domino"), &link).unwrap();
+    }
+    link
+}
+
+fn agent<'a>(sandbox: &'a Sandbox, action: &str) -> Command<'a> {
+    let command = Command::new(sandbox, path(sandbox)).args(&[action]);
+    command.env("OCF_RESOURCE_INSTANCE", "dom")
+}
+
+fn act(sandbox: &Sandbox, action: &str) -> Outcome {
+    agent(sandbox, action).run()
+}
+
+fn meta_data_needs_nothing() {
+    let sandbox = Sandbox::new();
+    fs::remove_file(sandbox.root.join("etc/sysconfig/rc_domino_config")).unwrap();
+    let told = act(&sandbox, "meta-data").code(0).quiet();
+    let text = told.text();
+    assert!(text.starts_with("<?xml") && text.contains("</resource-agent>"));
+    for name in ["user", "config", "shutdown_timeout", "ready", "take_over"] {
+        assert!(
+            text.contains(&format!("<parameter name=\"{name}\"")),
+            "{name}"
+        );
+    }
+    assert_eq!(sandbox.run(&["ocf", "meta-data"]).code(0).text(), text);
+}
+
+fn the_life_of_a_resource() {
+    let sandbox = Sandbox::new();
+    act(&sandbox, "validate-all").code(0).quiet();
+    act(&sandbox, "monitor").code(7);
+    act(&sandbox, "stop").code(0);
+    act(&sandbox, "start").code(0);
+    // It answered when the server was ready.
+    assert!(sandbox.console().contains(crate::support::server::UP));
+    act(&sandbox, "monitor").code(0).quiet();
+    act(&sandbox, "status").code(0);
+    act(&sandbox, "start").code(0);
+    assert_eq!(sandbox.launches().len(), 1);
+    act(&sandbox, "stop").code(0);
+    act(&sandbox, "monitor").code(7);
+    act(&sandbox, "stop").code(0);
+    assert_eq!(sandbox.launches().len(), 1);
+}
+
+fn stop_leaves_no_process_no_ipc_no_lock() {
+    let sandbox = Sandbox::new();
+    sandbox.mode("tasks=router,http\n");
+    act(&sandbox, "start").code(0);
+    assert!(sandbox.data.join(".rc_domino.host").exists());
+    crate::standin::processes::kill_and_wait(&sandbox.processes());
+    // What one that was killed leaves: IPC, locks, the list of processes.
+    assert!(crate::standin::ipc_left(&sandbox.data) > 0);
+    act(&sandbox, "monitor").code(7);
+    act(&sandbox, "stop")
+        .code(0)
+        .stderr_has("nothing of it is left");
+    assert_eq!(crate::standin::ipc_left(&sandbox.data), 0);
+    for name in [".rc_domino.host", "~notes.lck"] {
+        assert!(!sandbox.data.join(name).exists(), "{name}");
+    }
+    // A start alone clears IPC, too.
+    act(&sandbox, "start").code(0);
+    crate::standin::processes::kill_and_wait(&sandbox.processes());
+    act(&sandbox, "start").code(0);
+    act(&sandbox, "stop").code(0);
+    assert_eq!(crate::standin::ipc_left(&sandbox.data), 0);
+}
+
+fn a_forced_stop_is_a_success_that_is_told() {
+    let sandbox = Sandbox::with(&[("DOMINO_SHUTDOWN_TIMEOUT", "1")]);
+    act(&sandbox, "start").code(0);
+    sandbox.mode("ignore_quit=1\n");
+    act(&sandbox, "stop").code(0).stderr_has("stopped by force");
+    act(&sandbox, "monitor").code(7);
+    // NSD that does not kill either: the last resort does.
+    sandbox.mode("ignore_quit=1\nnsd_kill_fails=1\n");
+    act(&sandbox, "start").code(0);
+    act(&sandbox, "stop").code(0).says("Killed server");
+    act(&sandbox, "monitor").code(7);
+    sandbox.mode("crash_on_stop=1\n");
+    act(&sandbox, "start").code(0);
+    act(&sandbox, "stop")
+        .code(0)
+        .stderr_has("crashed while stopping");
+    assert!(sandbox.processes().is_empty());
+    assert_eq!(crate::standin::ipc_left(&sandbox.data), 0);
+}
+
+fn what_a_crash_left_is_a_failure_until_it_is_stopped() {
+    let sandbox = Sandbox::new();
+    sandbox.mode("tasks=router,http\n");
+    act(&sandbox, "start").code(0);
+    crate::standin::processes::kill_and_wait(&sandbox.servers());
+    if !sandbox.processes().is_empty() {
+        act(&sandbox, "monitor")
+            .code(1)
+            .stderr_has("ocf-exit-reason:the server is gone");
+        act(&sandbox, "start")
+            .code(1)
+            .stderr_has("ocf-exit-reason:");
+    }
+    act(&sandbox, "stop").code(0);
+    act(&sandbox, "monitor").code(7);
+    act(&sandbox, "start").code(0);
+    act(&sandbox, "stop").code(0);
+}
+
+fn a_start_that_fails_says_why() {
+    let sandbox = Sandbox::new();
+    sandbox.mode("die_after_start=0\nexit_code=3\n");
+    act(&sandbox, "start")
+        .code(1)
+        .stderr_has("ocf-exit-reason:the server was not started");
+    act(&sandbox, "monitor").code(7);
+    // It may be another host's turn: nothing claims the data any more.
+    assert!(!sandbox.data.join(".rc_domino.host").exists());
+    sandbox.mode("");
+    sandbox.file("domino_disabled", "");
+    act(&sandbox, "start").code(1).stderr_has("domino_disabled");
+}
+
+fn a_start_waits_for_readiness() {
+    let sandbox = Sandbox::new();
+    sandbox.mode("start_delay=20\n");
+    let limit = ("OCF_RESKEY_CRM_meta_timeout", "7000");
+    let late = agent(&sandbox, "start").env(limit.0, limit.1).run();
+    late.code(1).stderr_has("not ready after 2 seconds");
+    act(&sandbox, "stop").code(0);
+    let started = agent(&sandbox, "start").env("OCF_RESKEY_ready", "false");
+    let started = started.run().code(0);
+    assert!(started.took.as_secs() < 8, "{started}");
+    act(&sandbox, "stop").code(0);
+}
+
+fn probes_find_nothing_where_nothing_can_be() {
+    let mut sandbox = Sandbox::new();
+    let unknown = |action: &str, interval: &str| {
+        agent(&sandbox, action)
+            .env("OCF_RESKEY_user", "gone9")
+            .env("OCF_RESKEY_CRM_meta_interval", interval)
+            .run()
+    };
+    unknown("monitor", "0").code(7);
+    unknown("monitor", "10000").code(5).stderr_has("gone9");
+    unknown("start", "0").code(5);
+    unknown("stop", "0").code(0);
+    // The data are on storage that another host has.
+    let aside = sandbox.base.join("aside");
+    fs::rename(&sandbox.data, &aside).unwrap();
+    act(&sandbox, "monitor").code(7);
+    act(&sandbox, "stop").code(0);
+    act(&sandbox, "start").code(5);
+    act(&sandbox, "validate-all").code(5);
+    fs::rename(&aside, &sandbox.data).unwrap();
+    // No configuration, no Domino.
+    sandbox.forget("DOMINO_CONFIGURED");
+    act(&sandbox, "monitor").code(7);
+    act(&sandbox, "start")
+        .code(5)
+        .stderr_has("ocf-exit-reason:");
+    agent(&sandbox, "monitor")
+        .env("OCF_RESKEY_CRM_meta_interval", "10000")
+        .run()
+        .code(5);
+    // A server is not moved for a typing error.
+    sandbox.set("DOMINO_CONFIGURED", "yes");
+    act(&sandbox, "start").code(0);
+    sandbox.raw("if");
+    agent(&sandbox, "monitor")
+        .env("OCF_RESKEY_CRM_meta_interval", "10000")
+        .run()
+        .code(0)
+        .stderr_has("configuration cannot be read");
+    act(&sandbox, "stop").code(1).stderr_has("ocf-exit-reason:");
+    sandbox.kill();
+}
+
+fn deeper_monitors_ask_the_console_and_the_port() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .unwrap()
+        .port();
+    let sandbox = Sandbox::builder()
+        .port(port)
+        .ini(format!("TCPIP_TCPIPADDRESS=0,127.0.0.1:{port}"))
+        .build();
+    let deep = |level: &str| {
+        let command = agent(&sandbox, "monitor").env("OCF_CHECK_LEVEL", level);
+        command.env("OCF_RESKEY_CRM_meta_timeout", "7000").run()
+    };
+    deep("20").code(7);
+    act(&sandbox, "start").code(0);
+    deep("0").code(0);
+    deep("10").code(0);
+    deep("20").code(0);
+    // Its process is there, but it does nothing any more.
+    let server = sandbox.servers()[0];
+    let everything = sandbox.processes();
+    for pid in &everything {
+        crate::standin::processes::signal(*pid, libc::SIGSTOP);
+    }
+    deep("0").code(0);
+    let hangs = deep("10").code(1);
+    assert!(
+        hangs.said("ocf-exit-reason:the console did not answer"),
+        "{hangs}"
+    );
+    for pid in &everything {
+        crate::standin::processes::signal(*pid, libc::SIGCONT);
+    }
+    wait_until("it goes on", || deep("10").code == 0);
+    assert_eq!(sandbox.servers(), [server]);
+    act(&sandbox, "stop").code(0);
+    // Up, but without its port.
+    let ini = sandbox.data.join("notes.ini");
+    let text = fs::read_to_string(&ini).unwrap();
+    fs::write(&ini, text.replace(&format!("StandinPort={port}\n"), "")).unwrap();
+    act(&sandbox, "start").code(0);
+    deep("10").code(0);
+    deep("20").code(1).stderr_has(format!("port {port}"));
+    act(&sandbox, "stop").code(0);
+}
+
+fn a_further_configuration_file() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.base.join("cluster.conf");
+    fs::write(&file, "DOMINO_SERVER=clustered\n").unwrap();
+    sandbox.own(&file);
+    let with = |action: &str| {
+        let command = agent(&sandbox, action).env("OCF_RESKEY_config", &file);
+        command.run()
+    };
+    with("start").code(0).says("clustered");
+    with("monitor").code(0);
+    with("stop").code(0).says("clustered");
+    // A file that others can write to makes nobody the Domino user.
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+    with("start").code(5).says("nobody else may write");
+    fs::remove_file(&file).unwrap();
+    with("start").code(1);
+    assert_eq!(sandbox.launches().len(), 1);
+}
+
+fn a_shutdown_longer_than_the_cluster_waits_is_said() {
+    let sandbox = Sandbox::with(&[("DOMINO_SHUTDOWN_TIMEOUT", "900")]);
+    act(&sandbox, "validate-all")
+        .code(0)
+        .stderr_has("900 seconds");
+    for action in ["validate-all", "stop"] {
+        let command = agent(&sandbox, action).env("OCF_RESKEY_CRM_meta_timeout", "60000");
+        command.run().code(0).stderr_has("after 60");
+        let command = agent(&sandbox, action)
+            .env("OCF_RESKEY_CRM_meta_timeout", "60000")
+            .env("OCF_RESKEY_shutdown_timeout", "30");
+        let outcome = command.run().code(0);
+        assert!(!outcome.said("DOMINO_SHUTDOWN_TIMEOUT"), "{outcome}");
+    }
+    // The parameter rules.
+    sandbox.mode("ignore_quit=1\n");
+    act(&sandbox, "start").code(0);
+    let command = agent(&sandbox, "stop").env("OCF_RESKEY_shutdown_timeout", "1");
+    command.run().code(0).stderr_has("stopped by force");
+}
+
+fn wrong_calls_have_their_codes() {
+    let sandbox = Sandbox::new();
+    for action in [
+        "promote",
+        "demote",
+        "notify",
+        "reload",
+        "migrate_to",
+        "frob",
+    ] {
+        act(&sandbox, action).code(3);
+    }
+    let none = Command::new(&sandbox, path(&sandbox));
+    none.run().code(2);
+    for (name, value) in [("take_over", "perhaps"), ("shutdown_timeout", "soon")] {
+        let command = agent(&sandbox, "start").env(&format!("OCF_RESKEY_{name}"), value);
+        command.run().code(6).stderr_has(name);
+    }
+    assert!(sandbox.launches().is_empty());
+}

@@ -1,0 +1,430 @@
+//! Several servers on one host (D120, D121, D122): each user's own configuration, and
+//! `all` for the lot of them.
+
+use crate::standin::{self, Layout};
+use crate::support::{Outcome, Sandbox, executables, is_root, run_directory, wait_until};
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+scenarios![
+    each_user_has_a_server_of_his_own,
+    all_start_in_order_and_their_status_is_a_table,
+    eight_stop_in_the_time_of_the_slowest,
+    lines_of_servers_that_stop_together_stay_whole,
+    one_that_fails_does_not_hide,
+    a_restart_stops_all_then_starts_those_that_may,
+    a_signal_reaches_every_stop,
+    other_verbs_go_from_one_to_the_next,
+    what_is_for_one_server_is_refused,
+    a_list_sets_the_order,
+    the_default_user_counts_where_he_is_configured,
+    rc_all_keeps_working,
+    the_verbs_of_lsb,
+];
+
+/// One of several servers of a sandbox.
+struct Member {
+    user: String,
+    lotus: PathBuf,
+    data: PathBuf,
+}
+
+impl Member {
+    fn mode(&self, text: &str) {
+        fs::write(self.data.join("standin.mode"), text).unwrap();
+    }
+
+    fn starts(&self) -> usize {
+        let calls = standin::read_calls(&self.data).unwrap();
+        let is_start = |call: &standin::Call| {
+            call.program == "server" && !call.args().iter().any(|word| word == "-q" || word == "-c")
+        };
+        calls.iter().filter(|call| is_start(call)).count()
+    }
+
+    fn is_up(&self) -> bool {
+        fs::read(self.data.join(format!("{}.log", self.user)))
+            .is_ok_and(|log| crate::support::holds(&log, crate::support::server::UP))
+    }
+
+    fn runs(&self) -> bool {
+        !standin::processes::under(&self.lotus, None).is_empty()
+    }
+}
+
+/// A sandbox with servers of these users beside its own, which is not
+/// configured. They have the sandbox's uid: an ordinary user can be no other.
+fn host(users: &[&str]) -> (Sandbox, Vec<Member>) {
+    let mut sandbox = Sandbox::new();
+    sandbox.forget("DOMINO_CONFIGURED");
+    sandbox.forget("DOMINO_PID_FILE");
+    let (uid, gid) = sandbox.ids;
+    let mut members = Vec::new();
+    for user in users {
+        let passwd = sandbox.root.join("etc/passwd");
+        let line = format!("{user}:x:{uid}:{gid}::{}:/bin/sh\n", sandbox.home.display());
+        fs::write(&passwd, fs::read_to_string(&passwd).unwrap() + &line).unwrap();
+        // Below the sandbox's own, so that it is cleared with it.
+        let member = Member {
+            user: (*user).to_owned(),
+            lotus: sandbox.lotus.join(user),
+            data: sandbox.directory(format!("data_{user}")),
+        };
+        let mut layout = Layout::new(run_directory::standin(), &member.lotus, &member.data);
+        layout.owner = is_root().then_some(sandbox.ids);
+        {
+            let _guard = executables();
+            standin::install(&layout).unwrap();
+        }
+        let config = format!(
+            "DOMINO_CONFIGURED=yes\nLOTUS={}\nDOMINO_DATA_PATH={data}\nDOMINO_PID_FILE={data}/domino.pid\n",
+            member.lotus.display(),
+            data = member.data.display()
+        );
+        sandbox.sysconfig(&format!("rc_domino_config_{user}"), config.as_bytes());
+        members.push(member);
+    }
+    (sandbox, members)
+}
+
+fn run(sandbox: &Sandbox, arguments: &[&str]) -> Outcome {
+    let command = sandbox.command(arguments).called("rc_domino");
+    command.no_env("DOMINO_USER").run()
+}
+
+#[track_caller]
+fn up(sandbox: &Sandbox, members: &[Member]) {
+    run(sandbox, &["all", "start"]).code(0);
+    wait_until("all are up", || members.iter().all(Member::is_up));
+}
+
+#[track_caller]
+fn all_down(sandbox: &Sandbox, members: &[Member]) {
+    run(sandbox, &["all", "stop"]).code(0);
+    assert!(!members.iter().any(Member::runs));
+}
+
+fn each_user_has_a_server_of_his_own() {
+    let (sandbox, members) = host(&["mail", "app", "hub"]);
+    for member in &members {
+        run(&sandbox, &["--user", &member.user, "start"]).code(0);
+    }
+    wait_until("all are up", || members.iter().all(Member::is_up));
+    // One goes, the others stay.
+    run(&sandbox, &["--user", "app", "stop"]).code(0);
+    let running: Vec<bool> = members.iter().map(Member::runs).collect();
+    assert_eq!(running, [true, false, true]);
+    run(&sandbox, &["--user", "app", "status"])
+        .code(3)
+        .stdout_has("Domino Server is NOT running (app)");
+    run(&sandbox, &["--user", "hub", "status"])
+        .code(0)
+        .stdout_has("Domino Server is running (hub)");
+    // By a link's name, and by the environment as the init script has it.
+    let link = run_directory::program(&format!("rc_domino_{}", "hub"));
+    {
+        let _guard = executables();
+        let _ = std::os::unix::fs::symlink("rc_domino", &link);
+    }
+    let by_name = sandbox.command(&["stop"]).called("rc_domino_hub").run();
+    by_name.code(0).stdout_has("hub");
+    let by_variable = sandbox.command(&["stop"]).env("DOMINO_USER", "mail");
+    by_variable.run().code(0).stdout_has("mail");
+    assert!(!members.iter().any(Member::runs));
+}
+
+fn all_start_in_order_and_their_status_is_a_table() {
+    let (sandbox, members) = host(&["mail", "app", "hub"]);
+    let table = run(&sandbox, &["all", "status"]).code(3);
+    assert_eq!(table.text().lines().count(), 4, "{table}");
+    let started = run(&sandbox, &["all", "start", "--wait"]).code(0);
+    let text = started.text();
+    let places: Vec<_> = ["app ", "hub ", "mail"]
+        .iter()
+        .map(|user| text.find(&format!("{user}  Starting Domino server")))
+        .collect();
+    assert!(
+        places.iter().all(Option::is_some) && places.is_sorted(),
+        "{started}"
+    );
+    assert!(members.iter().all(Member::is_up));
+    let table = run(&sandbox, &["all", "status"]).code(0).quiet();
+    let lines: Vec<String> = table.text().lines().map(str::to_owned).collect();
+    assert!(
+        lines[0].starts_with("USER  SERVER  STATE    PID"),
+        "{table}"
+    );
+    for (line, user) in lines[1..].iter().zip(["app", "hub", "mail"]) {
+        assert!(
+            line.starts_with(user) && line.contains("running"),
+            "{table}"
+        );
+    }
+    let display = run(&sandbox, &["all", "status", "display"]).code(0);
+    assert_eq!(
+        display.text(),
+        "[ ON  ] - app\n[ ON  ] - hub\n[ ON  ] - mail\n"
+    );
+    run(&sandbox, &["--user", "hub", "stop"]).code(0);
+    let json = run(&sandbox, &["all", "status", "--json"]).code(3).quiet();
+    let array: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    let seen: Vec<_> = array
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            (
+                one["user"].as_str().unwrap(),
+                one["state"].as_str().unwrap(),
+                one["exit_code"].as_i64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("app", "running", 0),
+            ("hub", "stopped", 3),
+            ("mail", "running", 0)
+        ]
+    );
+    all_down(&sandbox, &members);
+}
+
+fn eight_stop_in_the_time_of_the_slowest() {
+    let users = ["p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8"];
+    let (sandbox, members) = host(&users);
+    for (place, member) in members.iter().enumerate() {
+        let delay = 1.0 + place as f64 / 2.0;
+        member.mode(&format!("tasks=router,http\nshutdown_delay={delay}\n"));
+    }
+    up(&sandbox, &members);
+    let begun = Instant::now();
+    let stopped = run(&sandbox, &["all", "stop"]).code(0);
+    let took = begun.elapsed();
+    let slowest = Duration::from_secs_f64(4.5);
+    assert!(took >= slowest, "{took:?}");
+    assert!(
+        took < slowest.mul_f64(1.2),
+        "{took:?} for {slowest:?}\n{stopped}"
+    );
+    assert!(!members.iter().any(Member::runs));
+}
+
+fn lines_of_servers_that_stop_together_stay_whole() {
+    let (sandbox, members) = host(&["mail", "app", "hub"]);
+    up(&sandbox, &members);
+    let stopped = run(&sandbox, &["all", "stop"]).code(0);
+    let text = stopped.text();
+    let (lines, summary) = text.split_once("stop of 3 servers:\n").unwrap();
+    for line in lines.lines() {
+        let front = line.get(..6).unwrap_or_default();
+        assert!(["app   ", "hub   ", "mail  "].contains(&front), "{stopped}");
+    }
+    for user in ["app ", "hub ", "mail"] {
+        for said in [
+            "Stopping Domino server",
+            "Waiting for the shutdown",
+            "Flushed",
+        ] {
+            assert!(lines.contains(&format!("{user}  {said}")), "{stopped}");
+        }
+    }
+    assert_eq!(summary, "  app   done\n  hub   done\n  mail  done\n");
+}
+
+fn one_that_fails_does_not_hide() {
+    let (sandbox, members) = host(&["mail", "app", "hub"]);
+    up(&sandbox, &members);
+    // One must be killed, one crashes, one stops well.
+    sandbox.sysconfig(
+        "rc_domino_config_app",
+        format!(
+            "DOMINO_CONFIGURED=yes\nLOTUS={}\nDOMINO_DATA_PATH={}\nDOMINO_SHUTDOWN_TIMEOUT=1\n",
+            members[1].lotus.display(),
+            members[1].data.display()
+        )
+        .as_bytes(),
+    );
+    members[1].mode("ignore_quit=1\n");
+    members[2].mode("crash_on_stop=1\n");
+    let stopped = run(&sandbox, &["all", "stop"]).code(151);
+    for line in [
+        "  app   exit code 150: stopped by force",
+        "  hub   exit code 151: the server crashed",
+        "  mail  done",
+    ] {
+        assert!(stopped.said(line), "{stopped}");
+    }
+    // A configuration that cannot be read is no server that is down.
+    sandbox.sysconfig("rc_domino_config_hub", b"DOMINO_CONFIGURED=yes\nif\n");
+    let status = run(&sandbox, &["all", "status"]).code(6);
+    assert!(status.said("unknown (6)"), "{status}");
+    let json = run(&sandbox, &["all", "status", "--json"]).code(6);
+    let array: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(array[1]["exit_code"], 6);
+    assert_eq!(array[0]["state"], "stopped");
+    for member in &members {
+        standin::kill_all(&member.lotus, &member.data);
+    }
+}
+
+fn a_restart_stops_all_then_starts_those_that_may() {
+    let (sandbox, members) = host(&["mail", "app", "hub"]);
+    up(&sandbox, &members);
+    // Disabled for maintenance: it must not be left down by a restart.
+    fs::write(members[1].data.join("domino_disabled"), "").unwrap();
+    let restarted = run(&sandbox, &["all", "restart", "--wait"]).code(154);
+    assert!(restarted.said("  app   exit code 154"), "{restarted}");
+    let text = restarted.text();
+    let first_start = text.find("Starting Domino server").unwrap();
+    let last_stop = text.rfind("stopped after").unwrap();
+    assert!(last_stop < first_start, "{restarted}");
+    let starts: Vec<usize> = members.iter().map(Member::starts).collect();
+    assert_eq!(starts, [2, 1, 2]);
+    assert!(members.iter().all(Member::runs));
+    all_down(&sandbox, &members);
+}
+
+fn a_signal_reaches_every_stop() {
+    let (sandbox, members) = host(&["mail", "app"]);
+    for member in &members {
+        member.mode("shutdown_delay=3\n");
+    }
+    up(&sandbox, &members);
+    let stop = sandbox.command(&["all", "stop"]).called("rc_domino");
+    let stop = stop.spawn();
+    let asked = |member: &Member| {
+        let calls = standin::read_calls(&member.data).unwrap();
+        calls
+            .iter()
+            .any(|call| call.args().iter().any(|word| word == "-q"))
+    };
+    wait_until("both are told to quit", || members.iter().all(asked));
+    stop.signal(libc::SIGTERM);
+    let stopped = stop.outcome().code(143);
+    for user in ["app", "mail"] {
+        assert!(
+            stopped.said(&format!("{user:4}  exit code 143")),
+            "{stopped}"
+        );
+    }
+    assert!(stopped.said("interrupted by SIGTERM"), "{stopped}");
+    all_down(&sandbox, &members);
+}
+
+fn other_verbs_go_from_one_to_the_next() {
+    let (sandbox, members) = host(&["mail", "app"]);
+    let inivar = run(&sandbox, &["all", "inivar", "MailServer"]).code(0);
+    assert_eq!(
+        inivar.text(),
+        "== app ==\nCN=standin/O=Example\n== mail ==\nCN=standin/O=Example\ninivar of 2 servers:\n  app   done\n  mail  done\n"
+    );
+    let missing = run(&sandbox, &["all", "inivar", "NoSuch"]).code(1);
+    assert!(missing.said("  mail  exit code 1"), "{missing}");
+    run(&sandbox, &["all", "frobnicate"]).code(2);
+    let json = run(&sandbox, &["all", "resources", "--json"]).code(0);
+    let array: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(array.as_array().unwrap().len(), 2);
+    assert_eq!(array[1]["user"], "mail");
+    up(&sandbox, &members);
+    let sent = run(&sandbox, &["all", "cmd", "show server"]).code(0);
+    assert_eq!(sent.text().matches("Server name:").count(), 2, "{sent}");
+    all_down(&sandbox, &members);
+}
+
+fn what_is_for_one_server_is_refused() {
+    let (sandbox, members) = host(&["mail", "app"]);
+    for words in [
+        &["all"][..],
+        &["all", "monitor"],
+        &["all", "console"],
+        &["all", "start", "live"],
+        &["all", "all", "start"],
+        &["all", "-x"],
+        &["--user", "mail", "all", "start"],
+        &["all", "status", "--format", "nagios"],
+    ] {
+        run(&sandbox, words).code(2);
+    }
+    assert_eq!(members.iter().map(Member::starts).sum::<usize>(), 0);
+    let (sandbox, _) = host(&[]);
+    run(&sandbox, &["all", "start"])
+        .code(6)
+        .stderr_has("rc_domino_config_USER");
+}
+
+fn a_list_sets_the_order() {
+    let (mut sandbox, _members) = host(&["mail", "app", "hub"]);
+    sandbox.set("DOMINO_PARTITIONS", "hub mail gone");
+    let display = run(&sandbox, &["all", "status", "display"]).code(6);
+    assert_eq!(display.text(), "[ OFF ] - hub\n[ OFF ] - mail\n");
+    assert!(display.said("gone"), "{display}");
+}
+
+fn the_default_user_counts_where_he_is_configured() {
+    let (mut sandbox, _members) = host(&["mail"]);
+    sandbox.set("DOMINO_CONFIGURED", "yes");
+    sandbox.sysconfig("rc_domino_config_nobody9", b"DOMINO_CONFIGURED=yes\n");
+    sandbox.sysconfig("rc_domino_config_mail.rpmsave", b"");
+    let display = run(&sandbox, &["all", "status", "display"]).code(3);
+    assert_eq!(display.text(), "[ OFF ] - notes\n[ OFF ] - mail\n");
+    let complaints = String::from_utf8_lossy(&display.stderr).into_owned();
+    assert_eq!(complaints.lines().count(), 1, "{display}");
+    assert!(complaints.contains("rc_domino_config_nobody9"), "{display}");
+}
+
+/// What the original's `rc_all` does: it looks for `rc_domino*`, calls each
+/// with a verb, and shows what `status display` answers.
+fn rc_all_keeps_working() {
+    let (sandbox, members) = host(&["mail", "app"]);
+    let scripts = sandbox.directory("init.d");
+    let program = run_directory::program("rc_domino");
+    let template = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/init.d/rc_domino"))
+        .unwrap()
+        .replace("/usr/bin/rc_domino", &program.display().to_string());
+    {
+        let _guard = executables();
+        for user in ["mail", "app"] {
+            let script = scripts.join(format!("rc_domino_{user}"));
+            fs::write(&script, &template).unwrap();
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+    }
+    let each = |verb: &str| {
+        let line = format!(
+            "for script in $(find {}/ -maxdepth 1 -name 'rc_domino*' | sort); do $script {verb} || exit; done",
+            scripts.display()
+        );
+        let shell = crate::support::command::Command::new(&sandbox, "/bin/sh".into());
+        shell.args(&["-c", &line]).run()
+    };
+    each("start").code(0);
+    wait_until("all are up", || members.iter().all(Member::is_up));
+    assert_eq!(
+        each("status display").code(0).text(),
+        "[ ON  ] - app\n[ ON  ] - mail\n"
+    );
+    each("stop").code(0);
+    assert!(!members.iter().any(Member::runs));
+}
+
+fn the_verbs_of_lsb() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .run(&["try-restart"])
+        .code(0)
+        .stdout_has("nothing to restart");
+    assert!(sandbox.launches().is_empty());
+    sandbox.run(&["force-reload"]).code(0);
+    sandbox.wait_up();
+    assert_eq!(sandbox.launches().len(), 1);
+    sandbox.run(&["try-restart"]).code(0);
+    assert_eq!(sandbox.launches().len(), 2);
+    sandbox.run(&["force-reload"]).code(0);
+    assert_eq!(sandbox.launches().len(), 3);
+    sandbox.down();
+    sandbox.run(&["try-restart", "now"]).code(2);
+}

@@ -1,0 +1,437 @@
+//! D130, D131. `run`: in front of the server, for systemd's notify units and containers.
+//! What a service manager is told is read here from its own end of the socket.
+
+use crate::standin::processes::{is_gone, signal};
+use crate::support::{Outcome, Running, Sandbox, wait_until};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+scenarios![
+    ready_is_told_and_a_signal_stops_gracefully,
+    a_second_signal_does_not_break_the_stop_off,
+    a_slow_shutdown_asks_for_time_and_names_what_is_left,
+    a_forced_stop_is_150_and_a_crashing_one_151,
+    quit_at_the_console_ends_it_with_0,
+    a_stop_from_elsewhere_ends_it_with_0,
+    a_restart_from_elsewhere_is_followed,
+    fault_recovery_is_followed,
+    a_crash_without_recovery_is_151_and_leaves_nothing,
+    a_server_that_ends_with_an_error_is_1,
+    a_start_that_fails_keeps_its_code,
+    a_signal_during_the_start_leaves_nothing,
+    a_server_that_runs_is_taken_over,
+    killed_it_leaves_a_server_that_stop_closes,
+    a_long_compact_asks_for_time,
+    the_console_comes_out_in_whole_lines,
+    a_server_that_shows_nothing_is_ready_in_the_end,
+    the_socket_is_not_handed_on,
+    a_grace_that_is_too_short_is_said,
+    healthcheck_of_each_state,
+    a_caller_without_a_name_is_the_domino_user,
+];
+
+/// A service manager's end of NOTIFY_SOCKET.
+struct Manager {
+    socket: UnixDatagram,
+    path: PathBuf,
+    told: Vec<String>,
+}
+
+impl Manager {
+    fn new(sandbox: &Sandbox) -> Manager {
+        let path = sandbox.top.join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_millis(20)))
+            .unwrap();
+        Manager {
+            socket,
+            path,
+            told: Vec::new(),
+        }
+    }
+
+    fn listen(&mut self) -> &[String] {
+        let mut block = [0; 4096];
+        while let Ok(count) = self.socket.recv(&mut block) {
+            let text = String::from_utf8_lossy(&block[..count]);
+            self.told.extend(text.lines().map(str::to_owned));
+        }
+        &self.told
+    }
+
+    #[track_caller]
+    fn wait_for(&mut self, text: &str) {
+        let end = Instant::now() + Duration::from_secs(20);
+        while !self.listen().iter().any(|line| line.contains(text)) {
+            assert!(
+                Instant::now() < end,
+                "never told '{text}' but {:#?}",
+                self.told
+            );
+        }
+    }
+
+    fn count(&mut self, line: &str) -> usize {
+        self.listen().iter().filter(|told| *told == line).count()
+    }
+}
+
+fn run(sandbox: &Sandbox, manager: &Manager) -> Running {
+    sandbox
+        .command(&["run"])
+        .env("NOTIFY_SOCKET", &manager.path)
+        .spawn()
+}
+
+/// A server that `run` has brought up.
+fn up(sandbox: &Sandbox) -> (Running, Manager) {
+    let mut manager = Manager::new(sandbox);
+    let running = run(sandbox, &manager);
+    manager.wait_for("READY=1");
+    (running, manager)
+}
+
+fn sandbox(settings: &[(&str, &str)]) -> Sandbox {
+    let mut sandbox = Sandbox::with(&[("DOMINO_RECOVERY_SECONDS", "2")]);
+    for (name, value) in settings {
+        sandbox.set(name, value);
+    }
+    sandbox
+}
+
+#[track_caller]
+fn nothing_left(sandbox: &Sandbox, outcome: &Outcome) {
+    assert!(sandbox.processes().is_empty(), "left\n{outcome}");
+}
+
+fn ready_is_told_and_a_signal_stops_gracefully() {
+    for number in [libc::SIGTERM, libc::SIGINT] {
+        let sandbox = sandbox(&[]);
+        let (running, mut manager) = up(&sandbox);
+        let server = sandbox.launch().pid;
+        manager.wait_for(&format!(
+            "STATUS=Domino server notes is ready (pid {server})"
+        ));
+        assert_eq!(manager.count("READY=1"), 1);
+        assert!(
+            !manager
+                .listen()
+                .iter()
+                .any(|line| line.starts_with("MAINPID"))
+        );
+        running.signal(number);
+        let outcome = running.outcome().code(0).quiet();
+        manager.wait_for("STOPPING=1");
+        nothing_left(&sandbox, &outcome);
+        assert!(sandbox.console().contains("Server shutdown complete"));
+        sandbox.run(&["stop"]).code(0);
+    }
+}
+
+fn a_second_signal_does_not_break_the_stop_off() {
+    let sandbox = sandbox(&[]);
+    sandbox.mode("shutdown_delay=2\n");
+    let (running, mut manager) = up(&sandbox);
+    running.signal(libc::SIGTERM);
+    manager.wait_for("STOPPING=1");
+    for number in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGTERM] {
+        running.signal(number);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let outcome = running.outcome().code(0);
+    nothing_left(&sandbox, &outcome);
+    assert!(sandbox.console().contains("Server shutdown complete"));
+}
+
+fn a_slow_shutdown_asks_for_time_and_names_what_is_left() {
+    let sandbox = sandbox(&[]);
+    sandbox.mode("shutdown_delay=13\n");
+    let (running, mut manager) = up(&sandbox);
+    let before = manager.count("EXTEND_TIMEOUT_USEC=30000000");
+    running.signal(libc::SIGTERM);
+    manager.wait_for("STOPPING=1");
+    manager.wait_for("STATUS=Waiting since 10 seconds for server (");
+    let outcome = running.outcome().code(0);
+    nothing_left(&sandbox, &outcome);
+    // At once and every five seconds.
+    let asked = manager.count("EXTEND_TIMEOUT_USEC=30000000") - before;
+    assert!((3..=4).contains(&asked), "asked {asked} times");
+}
+
+fn a_forced_stop_is_150_and_a_crashing_one_151() {
+    let sandbox = sandbox(&[("DOMINO_SHUTDOWN_TIMEOUT", "1")]);
+    sandbox.mode("ignore_quit=1\n");
+    let (running, _manager) = up(&sandbox);
+    running.signal(libc::SIGTERM);
+    let outcome = running.outcome().code(150);
+    nothing_left(&sandbox, &outcome);
+    sandbox.reset();
+    sandbox.mode("crash_on_stop=1\n");
+    fs::remove_file(sandbox.top.join("notify")).unwrap();
+    let (running, _manager) = up(&sandbox);
+    running.signal(libc::SIGTERM);
+    let outcome = running.outcome().code(151);
+    nothing_left(&sandbox, &outcome);
+}
+
+fn quit_at_the_console_ends_it_with_0() {
+    let sandbox = sandbox(&[]);
+    let (running, mut manager) = up(&sandbox);
+    sandbox.run(&["cmd", "quit"]).code(0);
+    let outcome = running.outcome().code(0).stdout_has("was shut down");
+    nothing_left(&sandbox, &outcome);
+    manager.wait_for("STOPPING=1");
+    assert!(!sandbox.data.join("domino.pid").exists());
+}
+
+fn a_stop_from_elsewhere_ends_it_with_0() {
+    let sandbox = sandbox(&[]);
+    sandbox.mode("shutdown_delay=1\n");
+    let (running, _manager) = up(&sandbox);
+    sandbox.run(&["stop"]).code(0);
+    running.outcome().code(0);
+    // By force: the code tells, and it is no crash.
+    let sandbox = self::sandbox(&[("DOMINO_SHUTDOWN_TIMEOUT", "1")]);
+    sandbox.mode("ignore_quit=1\n");
+    let (running, _manager) = up(&sandbox);
+    sandbox.run(&["stop"]).code(150);
+    running.outcome().code(150);
+}
+
+fn a_restart_from_elsewhere_is_followed() {
+    let sandbox = sandbox(&[]);
+    let (running, mut manager) = up(&sandbox);
+    let first = sandbox.servers();
+    sandbox.run(&["restart"]).code(0);
+    manager.wait_for("STATUS=Domino server notes is back (pid");
+    assert_ne!(sandbox.servers(), first);
+    running.signal(libc::SIGTERM);
+    let outcome = running.outcome().code(0);
+    nothing_left(&sandbox, &outcome);
+}
+
+/// The server restarts itself under another pid: still the same service.
+fn fault_recovery_is_followed() {
+    let sandbox = sandbox(&[]);
+    sandbox.mode("fault_recovery=1\nfault_recovery_delay=0.5\n");
+    let (mut running, mut manager) = up(&sandbox);
+    let first = sandbox.launch().pid;
+    signal(first, libc::SIGKILL);
+    manager.wait_for("is gone");
+    manager.wait_for("is back (pid");
+    wait_until("the new server is found ready", || {
+        manager.count("READY=1") == 2
+    });
+    assert!(running.is_running());
+    let second = sandbox.servers();
+    assert_ne!(second, [first]);
+    let noted = fs::read_to_string(sandbox.data.join("domino.pid")).unwrap();
+    assert_eq!(noted.trim(), second[0].to_string());
+    running.signal(libc::SIGTERM);
+    running.outcome().code(0);
+    // The stand-in's recovery program sees a little later that all is well.
+    wait_until("nothing is left", || sandbox.processes().is_empty());
+    sandbox.run(&["stop"]).code(0);
+}
+
+fn a_crash_without_recovery_is_151_and_leaves_nothing() {
+    let sandbox = sandbox(&[]);
+    let (running, mut manager) = up(&sandbox);
+    signal(sandbox.launch().pid, libc::SIGKILL);
+    let outcome = running.outcome().code(151);
+    nothing_left(&sandbox, &outcome);
+    manager.wait_for("STOPPING=1");
+    sandbox.run(&["stop"]).code(150);
+}
+
+fn a_server_that_ends_with_an_error_is_1() {
+    let sandbox = sandbox(&[]);
+    sandbox.mode("die_after_start=1\nexit_code=7\n");
+    let (running, _manager) = up(&sandbox);
+    let outcome = running.outcome().code(1).stderr_has("ended with code 7");
+    nothing_left(&sandbox, &outcome);
+}
+
+fn a_start_that_fails_keeps_its_code() {
+    let sandbox = sandbox(&[("DOMINO_SETTLE_SECONDS", "1")]);
+    let mut manager = Manager::new(&sandbox);
+    let marker = sandbox.file("domino_disabled", "");
+    run(&sandbox, &manager).outcome().code(154);
+    fs::remove_file(marker).unwrap();
+    sandbox.mode("die_after_start=0\n");
+    let outcome = run(&sandbox, &manager)
+        .outcome()
+        .code(1)
+        .stderr_has("did not stay up");
+    nothing_left(&sandbox, &outcome);
+    assert_eq!(manager.count("READY=1"), 0);
+}
+
+fn a_signal_during_the_start_leaves_nothing() {
+    let sandbox = sandbox(&[("DOMINO_START_COMPACT_OPTIONS", "-B")]);
+    sandbox.mode("compact_delay=20\n");
+    let mut manager = Manager::new(&sandbox);
+    let running = run(&sandbox, &manager);
+    manager.wait_for("STATUS=Running compact -B");
+    running.signal(libc::SIGTERM);
+    let outcome = running.outcome().code(0);
+    nothing_left(&sandbox, &outcome);
+    assert!(sandbox.launches().is_empty());
+    // The server is there, but not ready yet.
+    let sandbox = self::sandbox(&[]);
+    sandbox.mode("start_delay=5\n");
+    let manager = Manager::new(&sandbox);
+    let running = run(&sandbox, &manager);
+    sandbox.launch();
+    running.signal(libc::SIGTERM);
+    let outcome = running.outcome();
+    nothing_left(&sandbox, &outcome);
+    outcome.code(0);
+}
+
+/// Never two servers, and the service's state is true.
+fn a_server_that_runs_is_taken_over() {
+    let sandbox = sandbox(&[]);
+    sandbox.up();
+    let server = sandbox.launch().pid;
+    let (running, _manager) = up(&sandbox);
+    assert_eq!(sandbox.servers(), [server]);
+    running.signal(libc::SIGTERM);
+    let outcome = running.outcome().code(0).stderr_has("taken over");
+    nothing_left(&sandbox, &outcome);
+}
+
+/// A unit's ExecStopPost= calls it then.
+fn killed_it_leaves_a_server_that_stop_closes() {
+    let sandbox = sandbox(&[]);
+    let (running, _manager) = up(&sandbox);
+    let server = sandbox.launch().pid;
+    running.signal(libc::SIGKILL);
+    running.outcome().code(137);
+    assert!(!is_gone(server));
+    sandbox.run(&["stop"]).code(0);
+    assert!(sandbox.processes().is_empty());
+    assert!(sandbox.console().contains("Server shutdown complete"));
+}
+
+fn a_long_compact_asks_for_time() {
+    let sandbox = sandbox(&[("DOMINO_START_COMPACT_OPTIONS", "-B")]);
+    sandbox.mode("compact_delay=7\n");
+    let (running, mut manager) = up(&sandbox);
+    assert!(manager.count("EXTEND_TIMEOUT_USEC=30000000") >= 2);
+    running.signal(libc::SIGTERM);
+    running.outcome().code(0);
+}
+
+/// Ours, the server's and its tasks' lines never meet in one.
+fn the_console_comes_out_in_whole_lines() {
+    let sandbox = sandbox(&[("DOMINO_DOCKER_STDOUT", "yes")]);
+    sandbox.mode("flood=3000\nshutdown_delay=1\n");
+    let (running, _manager) = up(&sandbox);
+    std::thread::sleep(Duration::from_secs(1));
+    running.signal(libc::SIGTERM);
+    let outcome = running.outcome().code(0);
+    let text = outcome.text();
+    let log = fs::read_to_string(sandbox.log()).unwrap();
+    let shown: std::collections::HashSet<&str> = text.lines().collect();
+    let missing: Vec<&str> = log.lines().filter(|line| !shown.contains(line)).collect();
+    assert!(missing.is_empty(), "not shown whole: {missing:#?}");
+    assert!(log.lines().count() > 2_000);
+    assert!(shown.contains("Waiting for the shutdown to complete"));
+}
+
+fn a_server_that_shows_nothing_is_ready_in_the_end() {
+    let sandbox = sandbox(&[("DOMINO_READY_TIMEOUT", "2")]);
+    sandbox.mode("start_delay=15\n");
+    let (running, mut manager) = up(&sandbox);
+    manager.wait_for("did not show whether it is ready");
+    running.signal(libc::SIGTERM);
+    running.outcome().code(0);
+}
+
+fn the_socket_is_not_handed_on() {
+    let sandbox = sandbox(&[]);
+    let (running, _manager) = up(&sandbox);
+    let environment = fs::read(format!("/proc/{}/environ", sandbox.launch().pid)).unwrap();
+    assert!(!crate::support::holds(&environment, "NOTIFY_SOCKET"));
+    running.signal(libc::SIGTERM);
+    running.outcome().code(0);
+}
+
+fn a_grace_that_is_too_short_is_said() {
+    let sandbox = sandbox(&[("DOMINO_TERMINATION_GRACE", "20")]);
+    let (running, _manager) = up(&sandbox);
+    running.signal(libc::SIGTERM);
+    running
+        .outcome()
+        .code(0)
+        .stderr_has("terminationGracePeriodSeconds");
+}
+
+fn healthcheck_of_each_state() {
+    let sandbox = sandbox(&[("DOMINO_SETTLE_SECONDS", "1")]);
+    let probe = |what: &[&str], code: i32, text: &str| {
+        let words = [&["healthcheck"], what].concat();
+        let outcome = sandbox.run(&words).code(code).quiet().stdout_has(text);
+        assert_eq!(outcome.text().lines().count(), 1);
+    };
+    probe(&[], 1, "not live");
+    probe(&["ready"], 1, "not ready");
+    sandbox.mode("start_delay=3\nshutdown_delay=3\n");
+    let mut manager = Manager::new(&sandbox);
+    let running = run(&sandbox, &manager);
+    wait_until("a start is at work", || {
+        sandbox.run(&["healthcheck", "live"]).code == 0
+    });
+    probe(&["ready"], 1, "not ready");
+    manager.wait_for("READY=1");
+    probe(&["live"], 0, "live: notes runs");
+    probe(&["ready"], 0, "ready: notes");
+    // Its log is archived: what it said is not there any more.
+    sandbox.run(&["archivelog"]).code(0);
+    probe(&["ready"], 0, "ready: notes");
+    running.signal(libc::SIGTERM);
+    manager.wait_for("STOPPING=1");
+    wait_until("the stop has the lock", || {
+        sandbox.run(&["healthcheck", "ready"]).code == 1
+    });
+    probe(&[], 0, "live");
+    running.outcome().code(0);
+    probe(&[], 1, "not live");
+    fs::remove_file(sandbox.data.join("notes.ini")).unwrap();
+    probe(&["ready"], 1, "not ready");
+    sandbox.command(&["healthcheck", "other"]).run().code(2);
+}
+
+/// D132: OpenShift runs containers under numbers that no table has.
+fn a_caller_without_a_name_is_the_domino_user() {
+    let mut sandbox = sandbox(&[]);
+    fs::write(
+        sandbox.root.join("etc/passwd"),
+        "root:x:0:0::/root:/bin/sh\nnotes:x:4711:4711::/nowhere:/bin/sh\n",
+    )
+    .unwrap();
+    for name in ["rc_domino_script", "rc_domino"] {
+        let running = sandbox.command(&["run"]).called(name).spawn();
+        sandbox.wait_up();
+        let uid = fs::metadata(format!("/proc/{}", sandbox.launch().pid)).unwrap();
+        assert_eq!(std::os::unix::fs::MetadataExt::uid(&uid), sandbox.ids.0);
+        sandbox.run(&["status"]).code(0).stdout_has("(notes)");
+        running.signal(libc::SIGTERM);
+        running.outcome().code(0);
+        sandbox.reset();
+    }
+    // A name is a name.
+    sandbox.forget("DOMINO_USER");
+    let named = |user: &str| sandbox.command(&["status"]).env("DOMINO_USER", user).run();
+    named("mail").code(3).stdout_has("(mail)");
+    sandbox
+        .run(&["--user", "notes", "status"])
+        .code(4)
+        .stderr_has("notes");
+}

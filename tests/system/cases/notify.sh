@@ -1,0 +1,109 @@
+#!/bin/bash
+# The notify unit: ready, stop, restart, a shutdown that is slower than
+# TimeoutStopSec, a hung one, and the death of server and main process.
+# shellcheck source=tests/system/lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+unit=domino-notify.service
+use_unit $unit DOMINO_RECOVERY_SECONDS=2
+# Less than any stop below takes.
+unit_option $unit TimeoutStopSec=10 TimeoutStartSec=10
+
+note "start answers when the server is ready"
+mode start_delay=3
+code 0 ct rc_domino start
+state_is $unit active
+ct grep -q 'Server started on physical node' /local/notesdata/notes.log || fail "not ready yet"
+code 0 ct rc_domino healthcheck ready
+code 0 ct rc_domino check
+ct systemctl status $unit | grep -q 'Status: "Domino server notes is ready' || fail "no status"
+limit=$(ct sh -c "awk '/open files/ {print \$4}' /proc/$(server_pid)/limits")
+note "the server may open $limit files"
+
+note "restart, then stop"
+code 0 ct rc_domino restart
+state_is $unit active
+code 0 ct rc_domino stop
+state_is $unit inactive
+nothing_left
+
+note "a start-up longer than TimeoutStartSec"
+mode start_delay=25
+code 0 ct rc_domino start
+
+note "a shutdown of 40 s under TimeoutStopSec=10"
+mode shutdown_delay=40
+began=$SECONDS
+code 0 ct rc_domino stop
+[ $((SECONDS - began)) -ge 38 ] || fail "it took only $((SECONDS - began)) s"
+state_is $unit inactive
+ct grep -q 'Server shutdown complete' /local/notesdata/notes.log || fail "no clean shutdown"
+nothing_left
+
+note "a shutdown that hangs: 150, through systemd too"
+use_unit $unit DOMINO_SHUTDOWN_TIMEOUT=15
+mode ignore_quit=1
+code 0 ct rc_domino start
+code 150 ct rc_domino stop
+state_is $unit failed
+nothing_left
+mode ''
+code 0 ct rc_domino start
+code 0 ct rc_domino stop
+
+note "the stop by hand, past systemd"
+code 0 ct rc_domino start
+code 0 ct rc_domino --direct stop
+wait_state 10 $unit inactive
+
+note "SIGKILL of the server, without and with fault recovery"
+code 0 ct rc_domino start
+ct kill -KILL "$(server_pid)"
+wait_state 30 $unit failed
+[ "$(property $unit ExecMainStatus)" = 151 ] || fail "main process: $(property $unit ExecMainStatus)"
+nothing_left
+mode fault_recovery=1
+code 0 ct rc_domino start
+first=$(server_pid)
+ct kill -KILL "$first"
+wait_for 20 ct sh -c "journalctl -u $unit | grep -q 'is back (pid'"
+state_is $unit active
+wait_for 20 ct rc_domino healthcheck ready
+[ "$(server_pid)" != "$first" ] || fail "the same server"
+code 0 ct rc_domino stop
+nothing_left
+
+note "SIGKILL of the main process: the server is closed, not killed"
+mode shutdown_delay=14
+code 0 ct rc_domino start
+ct kill -KILL "$(property $unit MainPID)"
+wait_state 40 $unit failed
+ct tail -n 3 /local/notesdata/notes.log | grep -q 'Server shutdown complete' || fail "no clean shutdown"
+nothing_left
+code 0 ct rc_domino stop
+
+note "SIGKILL of the main process during a stop"
+code 0 ct rc_domino start
+ct systemctl stop --no-block $unit
+wait_for 10 ct grep -q 'shutdown requested' /local/notesdata/notes.log
+ct kill -KILL "$(property $unit MainPID)"
+code 0 ct rc_domino stop
+ct tail -n 3 /local/notesdata/notes.log | grep -q 'Server shutdown complete' || fail "no clean shutdown"
+nothing_left
+mode ''
+
+note "disabled for maintenance"
+ct systemctl reset-failed $unit
+ct touch /local/notesdata/domino_disabled
+code 154 ct rc_domino start
+state_is $unit failed
+ct rm /local/notesdata/domino_disabled
+
+note "a server started outside of the unit is taken over"
+code 0 ct rc_domino --direct start
+first=$(server_pid)
+code 0 ct rc_domino start
+state_is $unit active
+[ "$(server_pid)" = "$first" ] || fail "another server"
+code 0 ct rc_domino stop
+nothing_left

@@ -1,0 +1,85 @@
+#!/bin/bash
+# shellcheck disable=SC2016
+# systemctl restart, COUNT times (50; 500 before a release); in each tenth the
+# server, one of its tasks or the main process is killed at a random moment.
+# After each restart what systemd says and what /proc shows agree, and nothing
+# is left over: no process, no IPC object, no descriptor.
+# shellcheck source=tests/system/lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+count=${COUNT:-50}
+RANDOM=${SEED:=$$}
+unit=${UNIT:-domino-notify.service}
+note "$count restarts of $unit, SEED=$SEED"
+use_unit "$unit" DOMINO_RECOVERY_SECONDS=2 DOMINO_SHUTDOWN_TIMEOUT=5
+ct sh -c 'mkdir -p "/etc/systemd/system/$1.d"; printf "[Unit]\nStartLimitIntervalSec=0\n" >"/etc/systemd/system/$1.d/limit.conf"; systemctl daemon-reload' sh "$unit"
+
+# One line: what systemd and /proc say, of which each part has to be as it was
+# after the first start.
+picture() {
+    ct sh -c '
+        main=$(systemctl show --value --property=MainPID "$1")
+        group=$(systemctl show --value --property=ControlGroup "$1")
+        server=0 others=0 pids=
+        for exe in /proc/[0-9]*/exe; do
+            case $(readlink "$exe") in /opt/hcl/domino/*) ;; *) continue ;; esac
+            pid=${exe%/exe} pid=${pid#/proc/}
+            pids="$pids $pid"
+            case $(tr "\0" " " <"/proc/$pid/cmdline") in
+                */linux/server\ ) server=$((server + 1)) descriptors=$(ls "/proc/$pid/fd" | wc -l) ;;
+                *) others=$((others + 1)) ;;
+            esac
+        done
+        zombies=$(grep -ls "^State:.Z" /proc/[0-9]*/status | wc -l)
+        ipc=$(cat /proc/sysvipc/shm /proc/sysvipc/sem /proc/sysvipc/msg | grep -cvE "key +(shm|sem|msq)id")
+        in_group=$(cat /sys/fs/cgroup/systemd"$group"/cgroup.procs /sys/fs/cgroup"$group"/cgroup.procs 2>/dev/null | wc -l)
+        of_user=$(ps -u notes -o pid= | wc -l)
+        echo "$(systemctl show --value --property=ActiveState "$1") servers=$server others=$others" \
+            "main=$(basename "$(readlink "/proc/$main/exe")") main-fds=$(ls "/proc/$main/fd" | wc -l)" \
+            "server-fds=$descriptors zombies=$zombies ipc=$ipc group=$in_group user=$of_user"
+    ' sh "$unit"
+}
+
+# Whom to kill, of those that are there.
+victim() {
+    case $1 in
+        server) server_pid ;;
+        task) domino | awk '$2 !~ /server$/ {print $1}' | shuf -n 1 ;;
+        main) property "$unit" MainPID ;;
+    esac
+}
+
+code 0 ct systemctl start "$unit"
+good=$(picture)
+note "$good"
+killed=0
+for ((round = 1; round <= count; round++)); do
+    if ((round % 10 == 0)); then
+        kinds=(server task main)
+        kind=${kinds[RANDOM % 3]}
+        pid=$(victim "$kind")
+        moment=$((RANDOM % 3))
+        killed=$((killed + 1))
+        case $moment in
+            0) ct kill -KILL "$pid" ;;
+            1) ct kill -KILL "$pid"; sleep "0.$((RANDOM % 10))" ;;
+            2) (sleep "0.$((RANDOM % 5))"; ct kill -KILL "$pid" 2>/dev/null) & ;;
+        esac
+    else
+        kind=-
+    fi
+    code 0 ct systemctl restart "$unit"
+    wait
+    now=$(picture)
+    if [ "$now" != "$good" ]; then
+        # A kill that came late hit the restart itself, or what came after.
+        [ "$kind" = - ] && fail "after restart $round: $now"
+        code 0 ct systemctl restart "$unit"
+        now=$(picture)
+        [ "$now" = "$good" ] || fail "after restart $round ($kind, moment $moment): $now"
+    fi
+done
+code 0 ct systemctl stop "$unit"
+nothing_left
+[ "$(ct sh -c 'ps -u notes -o pid= | wc -l')" = 0 ] || fail "processes of the user are left"
+note "$count restarts, $killed of them with a SIGKILL: as after the first start each time"
