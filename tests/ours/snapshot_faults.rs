@@ -270,8 +270,8 @@ fn a_reboot_that_empties_run_ends_a_freeze() {
     for (verb, first) in [("thaw", 152), ("abort", 0)] {
         sandbox.run(&["start"]).code(0);
         sandbox.run(&["snapshot", "freeze"]).code(0);
-        kill_keeper(&sandbox);
         fs::remove_dir_all(record(&sandbox).parent().unwrap()).unwrap();
+        kill_keeper(&sandbox);
         sandbox.run(&["start"]).code(0);
         sandbox.run(&["snapshot", verb]).code(first);
         // Told once.
