@@ -36,6 +36,7 @@ system-test-vmware:
 # some of tests/system/cases.
 system-test:
 	tests/system/run $(CASES)
+
 # The resource agent under a real Pacemaker, two nodes; the init script under
 # insserv and its like. As root; they say so and end with 77 where they cannot.
 cluster-test:

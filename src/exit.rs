@@ -113,7 +113,7 @@ impl Exit {
     }
 
     /// What the answers for several servers come down to: 0 only where all are
-    /// 0, else the worst of them, in the order of [`Exit::badness`].
+    /// 0, else the worst of them, in the order of `badness`.
     pub fn worst(exits: impl IntoIterator<Item = Exit>) -> Exit {
         exits
             .into_iter()

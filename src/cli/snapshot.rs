@@ -176,7 +176,7 @@ pub struct InstallArgs {
     /// Where to put the scripts [veeam, arcserve, generic; default: /etc/rc_domino]
     #[arg(long, value_name = "DIRECTORY")]
     pub to: Option<PathBuf>,
-    /// The policy, or POLICY.SCHEDULE, the scripts are for [netbackup]
+    /// The policy, or POLICY.SCHEDULE, the scripts are for (netbackup)
     #[arg(long, value_name = "POLICY")]
     pub policy: Option<String>,
 }

@@ -123,7 +123,7 @@ pub fn state(partition: &Partition) -> Result<BackupMode> {
 
 /// At a start: the file of a session that is over goes, be it of a server that
 /// died or of the one this disk is a snapshot of; no task runs now that it
-/// could serve. What is on record stays for [`leave`], but for that of another
+/// could serve. What is on record stays for [`leave()`], but for that of another
 /// boot, which nobody will ask for.
 pub fn forget_stale(work: &mut Work) {
     let lock = LockFile::of(work.partition);

@@ -5,6 +5,7 @@ mod asking;
 mod history;
 mod install;
 mod keeping;
+mod over;
 pub mod plain;
 mod status;
 mod verdict;
@@ -17,7 +18,7 @@ use super::switch;
 use crate::cli::snapshot::{FreezeArgs, SnapshotVerb, ThawArgs};
 use crate::error::Result;
 use crate::exit::Exit;
-use crate::os::users::{self, User};
+use crate::os::users;
 use crate::snapshot::callers::Caller;
 use crate::snapshot::place::Place;
 use crate::snapshot::protocol::Request;
@@ -118,8 +119,8 @@ fn thaw(call: &Call, arguments: ThawArgs, thaw: bool, ui: &mut Ui) -> Result<Exi
     place.prepare()?;
     let mut asked = Asked::new(ui, arguments.json);
     let caller = arguments.caller.map(|caller| caller.name().to_owned());
-    let over = nothing_to_bring_back(call, &identity.user, thaw, caller.as_deref(), &mut asked);
-    let exit = match over {
+    let user = &identity.user;
+    let exit = match over::nothing_to_bring_back(call, user, thaw, caller.as_deref(), &mut asked) {
         Some(exit) => exit,
         None => {
             let budget = arguments.budget.filter(|seconds| *seconds > 0);
@@ -140,69 +141,6 @@ fn thaw(call: &Call, arguments: ThawArgs, thaw: bool, ui: &mut Ui) -> Result<Exi
         asked.say("Thawed");
     }
     asked.finish(if thaw { "thaw" } else { "abort" }, exit, began)
-}
-
-/// The answer where no freeze is to be ended: there was none, or it is over.
-fn nothing_to_bring_back(
-    call: &Call,
-    user: &User,
-    thaw: bool,
-    caller: Option<&str>,
-    asked: &mut Asked,
-) -> Option<Exit> {
-    let place = Place::of(&call.root, user.uid);
-    let found = Record::load(&place);
-    match &found {
-        Found::Here(record) if record.phase.is_live() => return None,
-        // What is over is told to the one it concerns.
-        Found::Here(record) if caller.is_some_and(|caller| caller != record.caller) => {
-            asked.say("Nothing is frozen for this caller");
-            return Some(if thaw { Exit::Failed } else { Exit::Done });
-        }
-        // A freeze that looks at the server has written nothing yet.
-        Found::Nothing if place.socket().exists() => return None,
-        _ => {}
-    }
-    let user = user.name.to_string_lossy();
-    let entries = crate::snapshot::history::read(&call.root).unwrap_or_default();
-    let open = crate::snapshot::history::open_freeze(&entries, &user);
-    let (why, exit) = match (found, open) {
-        (Found::Here(record), _) => (
-            record.broken.map(|broken| broken.why).unwrap_or_default(),
-            Exit::BudgetSpent,
-        ),
-        (Found::Stale(why), _) => (why, Exit::BudgetSpent),
-        (Found::Nothing, Some(freeze)) => (
-            format!(
-                "{} froze it, but its record in /run is gone: the host was started anew since",
-                freeze.caller
-            ),
-            Exit::BudgetSpent,
-        ),
-        (Found::Nothing, None) => ("no freeze is on record".into(), Exit::Failed),
-    };
-    if let Err(cause) = Record::remove(&place) {
-        asked.warn(&format!(
-            "cannot remove {}: {cause}",
-            place.record().display()
-        ));
-    }
-    let exit = if thaw { exit } else { Exit::Done };
-    if let Some(freeze) = open {
-        let end = crate::snapshot::history::end_of(freeze, thaw, exit, &why);
-        if let Err(cause) = crate::snapshot::history::append(&call.root, &end) {
-            let file = crate::snapshot::history::path(&call.root);
-            asked.warn(&format!("cannot add to {}: {cause}", file.display()));
-        }
-    }
-    if thaw {
-        asked.warn(&format!(
-            "nothing is frozen: {why}; do not trust a snapshot taken now; the server was left as it is"
-        ));
-    } else {
-        asked.say(&format!("Nothing is frozen: {why}"));
-    }
-    Some(exit)
 }
 
 /// What a keeper must be started for, if none lives.

@@ -53,6 +53,8 @@ class Trial:
         self.agent = None
         self.pages = 2000
         self.notes = []
+        # What a freeze without a long shutdown takes on this host, in seconds.
+        self.usual = 8.0
 
     def path(self, name):
         return os.path.join(self.folder, name)
