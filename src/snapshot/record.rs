@@ -96,8 +96,10 @@ pub struct Record {
     pub since: u64,
     /// The same, in seconds since boot: no clock change moves it.
     pub since_boot: f64,
+    /// How long it may be frozen, in seconds; 0: until a thaw comes.
+    pub max_downtime: u64,
     /// When the server is started again without a thaw, in seconds since
-    /// boot; none: never.
+    /// boot; none: never, or not frozen yet.
     pub deadline_boot: Option<f64>,
     /// The administrator stopped the server meanwhile: it stays down.
     pub stay_down: bool,
@@ -229,6 +231,7 @@ mod tests {
             unit: Some("domino.service".into()),
             since: now(),
             since_boot: clock::since_boot().as_secs_f64(),
+            max_downtime: 3600,
             deadline_boot: None,
             stay_down: false,
             stop_unfinished: false,

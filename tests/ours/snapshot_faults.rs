@@ -19,6 +19,7 @@ scenarios![
     a_killed_stop_is_finished_before_the_start,
     a_thaw_that_gives_up_changes_nothing,
     no_thaw_came,
+    a_shutdown_longer_than_the_deadline,
     never_is_never,
     a_stop_by_force_is_no_freeze,
     force_kills_and_says_so,
@@ -99,7 +100,7 @@ fn a_killed_keeper_is_taken_over() {
 
 /// Without a service manager too: its second begins another, and it its own.
 fn a_killed_keeper_still_brings_the_server_back() {
-    let sandbox = Sandbox::with(&[("DOMINO_SNAPSHOT_MAX_DOWNTIME", "3")]);
+    let sandbox = Sandbox::with(&[("DOMINO_SNAPSHOT_MAX_DOWNTIME", "8")]);
     sandbox.up();
     sandbox.run(&["snapshot", "freeze"]).code(0);
     for _ in 0..3 {
@@ -189,6 +190,20 @@ fn no_thaw_came() {
         .code(152)
         .stderr_has("no thaw came");
     assert_eq!(sandbox.launches().len(), 2);
+    sandbox.down();
+}
+
+/// The time counts from the answer: a long shutdown is no missing thaw.
+fn a_shutdown_longer_than_the_deadline() {
+    let sandbox = Sandbox::with(&[("DOMINO_SNAPSHOT_MAX_DOWNTIME", "2")]);
+    sandbox.mode("shutdown_delay=3\n");
+    sandbox.up();
+    sandbox.run(&["snapshot", "freeze"]).code(0);
+    std::thread::sleep(Duration::from_millis(800));
+    assert!(sandbox.processes().is_empty());
+    sandbox.run(&["snapshot", "thaw"]).code(0);
+    back(&sandbox);
+    sandbox.mode("");
     sandbox.down();
 }
 

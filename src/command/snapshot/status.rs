@@ -101,6 +101,9 @@ fn show(record: &Record, ui: &mut Ui) {
         (false, _) => "It was down before: the thaw leaves it so".to_owned(),
     });
     ui.line(&match record.remaining() {
+        None if record.max_downtime > 0 => {
+            "It is being brought to disk, or back, at this moment".to_owned()
+        }
         Some(left) => format!(
             "Without a thaw it comes back in {} s (DOMINO_SNAPSHOT_MAX_DOWNTIME)",
             left.as_secs()

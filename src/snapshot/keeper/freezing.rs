@@ -44,7 +44,6 @@ impl Keeper {
             return self.give_up(Exit::Failed.code());
         };
         let now = clock::since_boot().as_secs_f64();
-        let seconds = facts.max_downtime as f64;
         self.record = Some(Record {
             boot_id,
             user: self.setup.user.name.to_string_lossy().into_owned(),
@@ -56,7 +55,8 @@ impl Keeper {
             unit: facts.unit,
             since: record::now(),
             since_boot: now,
-            deadline_boot: (facts.max_downtime > 0).then_some(now + seconds),
+            max_downtime: facts.max_downtime,
+            deadline_boot: None,
             stay_down: false,
             stop_unfinished: false,
             broken: None,
@@ -173,6 +173,9 @@ impl Keeper {
     /// holds until the thaw, if the caller hears of it.
     fn settle(&mut self, code: u8) {
         if let Some(record) = &mut self.record {
+            // Not from the beginning: a long shutdown is no missing thaw.
+            let end = clock::since_boot().as_secs_f64() + record.max_downtime as f64;
+            record.deadline_boot = (record.max_downtime > 0).then_some(end);
             record.become_phase(Phase::Frozen);
         }
         if !self.store() {
@@ -295,14 +298,7 @@ impl Keeper {
     /// is checked and flushed again, the time counts from now.
     fn freeze_again(&mut self, freezer: super::Freezer) {
         self.freezer = Some(freezer);
-        let now = clock::since_boot().as_secs_f64();
         if let Some(record) = &mut self.record {
-            if let Some(deadline) = &mut record.deadline_boot {
-                // As long as it was to last from its beginning.
-                *deadline += now - record.since_boot;
-            }
-            record.since_boot = now;
-            record.since = record::now();
             record.become_phase(Phase::Freezing);
         }
         self.store();
