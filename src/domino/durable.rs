@@ -8,9 +8,11 @@
 use super::partition::Partition;
 use crate::error::{Error, Result};
 use crate::os::files::Filesystem;
+use crate::os::walk::Tree;
 use crate::settings::notes_ini::directory_links;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// notes.ini entries that put data outside the data directory.
 pub(super) const DATA_PATHS: [&str; 5] = [
@@ -39,6 +41,9 @@ pub fn places(partition: &Partition) -> (Vec<PathBuf>, bool) {
 #[derive(Debug)]
 pub struct Storage {
     filesystems: Vec<Filesystem>,
+    /// Every directory with data of the server, for hosts where a filesystem
+    /// cannot be flushed as a whole.
+    places: Vec<PathBuf>,
     /// notes.ini could not be read, so nobody knows what else belongs to it.
     incomplete: bool,
 }
@@ -51,14 +56,17 @@ impl Storage {
         let mut found = BTreeMap::new();
         let own = Filesystem::open(&data).map_err(Error::file("open", &data))?;
         found.insert(own.id(), own);
+        let mut with_data = vec![data];
         for place in places {
             // A path that is not there holds no data.
             if let Ok(filesystem) = Filesystem::open(&place) {
                 found.entry(filesystem.id()).or_insert(filesystem);
+                with_data.push(place);
             }
         }
         Ok(Storage {
             filesystems: found.into_values().collect(),
+            places: with_data,
             incomplete: !complete,
         })
     }
@@ -69,12 +77,34 @@ impl Storage {
         if self.incomplete {
             crate::os::files::sync_everything();
         }
+        let mut whole = true;
         for filesystem in &self.filesystems {
-            filesystem.sync().map_err(|cause| Error::NotFlushed {
-                path: filesystem.path().to_path_buf(),
-                cause,
-            })?;
+            whole &= filesystem.sync().map_err(not_flushed(filesystem.path()))?;
+        }
+        if !whole {
+            self.flush_file_by_file()?;
         }
         Ok(self.filesystems.len())
     }
+
+    /// Where the host has no syncfs(2), or forbids it.
+    fn flush_file_by_file(&self) -> Result<()> {
+        for place in &self.places {
+            if place.is_dir() {
+                Tree::open(place, true, true)
+                    .and_then(|tree| tree.sync())
+                    .map_err(not_flushed(place))?;
+            } else {
+                std::fs::File::open(place)
+                    .and_then(|file| file.sync_all())
+                    .map_err(not_flushed(place))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn not_flushed(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_path_buf();
+    move |cause| Error::NotFlushed { path, cause }
 }

@@ -17,6 +17,7 @@ use super::tools::{Work, launch, output_to_log};
 use super::waiting::{Watch, Woken};
 use crate::error::{Error, Result, shown};
 use crate::os::lock::Lock;
+use crate::os::pidfd::ProcessHandle;
 use crate::os::signals::Signal;
 use crate::os::spawn::Stream;
 use std::ffi::OsStr;
@@ -160,6 +161,11 @@ fn is_idle(role: Role) -> bool {
 
 fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<Stopped> {
     let server = state.server().map(|found| found.pid());
+    let handle = match state.server() {
+        Some(found) => ProcessHandle::open(found.pid(), found.process.start_ticks)
+            .map_err(Error::system("watch the server"))?,
+        None => None,
+    };
     let log = ServerLog::of(work.partition);
     if let Err(error) = log.open_for_append() {
         work.reporter.warn(&format!(
@@ -200,6 +206,11 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
     let took = began.elapsed();
     let crash = if contains(&log.since(written_before), CRASH_TEXT) {
         Some("the server crashed while stopping".to_owned())
+    } else if let Some(signal) = handle.and_then(|handle| handle.ended_by()) {
+        // By itself it ends without one, whatever it is compiled with.
+        Some(format!(
+            "the server was ended by signal {signal} while it was stopping"
+        ))
     } else {
         // One that was killed, or was dying before it was asked, wrote nothing.
         server.and_then(|_| closure::still_listed(work.partition))

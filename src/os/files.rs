@@ -53,27 +53,19 @@ impl Filesystem {
     }
 
     /// Writes everything the filesystem still has in memory to its device and
-    /// waits for it: syncfs(2), or fsync(2) of the one file where the kernel
-    /// has no syncfs.
-    pub fn sync(&self) -> io::Result<()> {
+    /// waits for it: syncfs(2). False where that is not to be had here: an old
+    /// or foreign kernel, or a container that forbids it.
+    pub fn sync(&self) -> io::Result<bool> {
+        use rustix::io::Errno;
         match rustix::fs::syncfs(&self.file) {
-            Err(rustix::io::Errno::NOSYS) => rustix::fs::fsync(&self.file),
-            other => other,
-        }
-        .map_err(|error| {
-            explain(
+            Ok(()) => Ok(true),
+            Err(Errno::NOSYS | Errno::PERM | Errno::OPNOTSUPP | Errno::INVAL) => Ok(false),
+            Err(error) => Err(explain(
                 error,
                 format_args!("cannot flush the filesystem of {}", self.path.display()),
-            )
-        })
+            )),
+        }
     }
-}
-
-/// Flushes the filesystem that holds `path` to its device; see
-/// [`Filesystem::sync`]. Errors of writes made before the call may be missed:
-/// hold a [`Filesystem`] where they matter.
-pub fn sync_filesystem(path: &Path) -> io::Result<()> {
-    Filesystem::open(path)?.sync()
 }
 
 /// Asks for all filesystems of this host to be flushed (sync(2)), which waits
@@ -462,9 +454,8 @@ mod tests {
     #[test]
     fn filesystems_are_told_apart_flushed_and_measured() {
         let dir = tempfile::tempdir().unwrap();
-        sync_filesystem(dir.path()).unwrap();
         let held = Filesystem::open(dir.path()).unwrap();
-        held.sync().unwrap();
+        assert!(held.sync().unwrap());
         assert_eq!(held.id(), filesystem_id(dir.path()).unwrap());
         assert_ne!(held.id(), filesystem_id(Path::new("/proc")).unwrap());
         assert!(free_bytes(dir.path()).unwrap() > 0);
@@ -472,7 +463,7 @@ mod tests {
         assert!(!is_writable(&dir.path().join("missing")));
         assert!(is_executable(Path::new("/bin/sh")));
         assert!(!is_executable(Path::new("/etc/passwd")));
-        let error = sync_filesystem(&dir.path().join("missing")).unwrap_err();
+        let error = Filesystem::open(&dir.path().join("missing")).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 

@@ -2,12 +2,14 @@
 
 use super::explain;
 use super::process::{self, Pid};
+use super::procfs::Stat;
 use super::signals::Signal;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::process::PidfdFlags;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::process::ExitStatusExt;
 
 /// A process that is known by pid and start time.
 ///
@@ -20,6 +22,22 @@ pub struct ProcessHandle {
     start_ticks: u64,
     descriptor: Option<OwnedFd>,
 }
+
+/// include/uapi/linux/pidfd.h: the first version of struct pidfd_info.
+#[derive(Debug, Default)]
+#[repr(C)]
+struct PidfdInfo {
+    mask: u64,
+    cgroup: u64,
+    ids: [u32; 11],
+    exit_code: i32,
+}
+
+/// _IOWR(PIDFS_IOCTL_MAGIC, 11, struct pidfd_info).
+const PIDFD_GET_INFO: libc::c_ulong = 0xC040_FF0B;
+
+/// Asks for the exit status, and says that it is there.
+const PIDFD_INFO_EXIT: u64 = 1 << 3;
 
 impl ProcessHandle {
     /// Takes hold of the process `pid` that started at `start_ticks` (see
@@ -86,6 +104,39 @@ impl ProcessHandle {
             }
             None => Ok(process::start_ticks(self.pid)? == Some(self.start_ticks)),
         }
+    }
+
+    /// The signal that ended it, child or not; none where it ended by itself
+    /// or has not ended. Told by what is left of it until its parent has taken
+    /// note, after that by the kernel, from Linux 6.15 on.
+    pub fn ended_by(&self) -> Option<i32> {
+        if self.is_alive().unwrap_or(true) {
+            return None;
+        }
+        let status = Stat::read(self.pid)
+            .ok()
+            .filter(|stat| stat.start_ticks == self.start_ticks && stat.has_ended())
+            .map(|stat| stat.exit_code)
+            .or_else(|| self.exit_info())?;
+        std::process::ExitStatus::from_raw(status).signal()
+    }
+
+    fn exit_info(&self) -> Option<i32> {
+        let mut info = PidfdInfo {
+            mask: PIDFD_INFO_EXIT,
+            ..PidfdInfo::default()
+        };
+        let descriptor = self.descriptor.as_ref()?;
+        // SAFETY: the request's number carries the size of the structure, which
+        // the kernel fills as far as the mask says.
+        let answer = unsafe {
+            libc::ioctl(
+                descriptor.as_raw_fd(),
+                PIDFD_GET_INFO,
+                std::ptr::from_mut(&mut info),
+            )
+        };
+        (answer == 0 && info.mask & PIDFD_INFO_EXIT != 0).then_some(info.exit_code)
     }
 
     /// Sends a signal; `false` if the process has ended before.
@@ -158,6 +209,32 @@ fn open_descriptor(pid: Pid) -> io::Result<Opened> {
 mod tests {
     use super::*;
     use crate::os::testing::Sleeper;
+
+    /// On kernels that do not tell nothing may be made up.
+    #[test]
+    fn the_signal_that_ended_a_process_is_told_or_nothing() {
+        for (script, signal) in [("kill -9 $$", Some(9)), ("exit 3", None)] {
+            let mut child = std::process::Command::new("/bin/sh")
+                .args(["-c", &format!("read x; {script}")])
+                .stdin(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            let pid = Pid::new(child.id() as i32).unwrap();
+            let handle = ProcessHandle::open_current(pid).unwrap().unwrap();
+            assert_eq!(handle.ended_by(), None);
+            drop(child.stdin.take());
+            while handle.is_alive().unwrap() {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            assert_eq!(handle.ended_by(), signal, "not waited for yet");
+            child.wait().unwrap();
+            let told = handle.ended_by();
+            assert!(told.is_none() || told == signal, "{told:?}");
+            if crate::os::testing::kernel_is_at_least(6, 15) {
+                assert_eq!(told, signal);
+            }
+        }
+    }
 
     #[test]
     fn a_handle_sees_the_end_and_signals_only_its_own_process() {

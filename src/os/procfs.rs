@@ -299,6 +299,8 @@ pub struct Stat {
     pub start_ticks: u64,
     /// Field 24, in pages.
     pub rss_pages: u64,
+    /// Field 52, a wait status; 0 also where it is hidden from us.
+    pub exit_code: i32,
 }
 
 impl Stat {
@@ -333,6 +335,10 @@ impl Stat {
             threads,
             start_ticks,
             rss_pages: u64::try_from(rss).unwrap_or(0),
+            exit_code: fields
+                .nth(27)
+                .and_then(|code| code.parse().ok())
+                .unwrap_or(0),
         })
     }
 

@@ -140,6 +140,36 @@ impl Tree {
         Ok(unread)
     }
 
+    /// Writes every file to its device, one by one, and the directories' own
+    /// entries with them; fails with the first that cannot be.
+    pub fn sync(&self) -> io::Result<()> {
+        let mut fault = None;
+        let unread = self.visit(&|_| true, &mut |files| {
+            let synced = files.iter().try_for_each(|file| {
+                file.sync()
+                    .map_err(|error| explain(error, file.below_top().display()))
+            });
+            let directory = files.first().map(|file| rustix::fs::fsync(file.directory));
+            fault = synced
+                .err()
+                .or(directory.and_then(Result::err).map(io::Error::from));
+            match fault {
+                None => ControlFlow::Continue(()),
+                Some(_) => ControlFlow::Break(()),
+            }
+        })?;
+        let closed = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+        let unread = unread.first.filter(|(_, error)| !closed(error));
+        let fault = fault.or(unread.map(|(path, error)| explain(error, path.display())));
+        match fault {
+            None => Ok(()),
+            Some(error) => Err(explain(
+                error,
+                format_args!("cannot flush {}", self.path.display()),
+            )),
+        }
+    }
+
     /// Opens a directory below the top, component by component: a component
     /// that became a link meanwhile is refused.
     fn open_below(&self, below: &[u8]) -> Result<OwnedFd, Errno> {
@@ -265,6 +295,19 @@ impl Candidate<'_> {
         }))
     }
 
+    /// Writes what memory still holds of it to its device (fsync(2)). One that
+    /// is gone has nothing to lose; one that is closed to this user was not
+    /// written by him.
+    fn sync(&self) -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        match rustix::fs::openat(self.directory, self.name, flags, Mode::empty()) {
+            Ok(file) => Ok(rustix::fs::fsync(file)?),
+            Err(Errno::ACCESS | Errno::LOOP) => Ok(()),
+            Err(error) if is_gone(error) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Removes the name. One that is gone already is no error.
     fn remove(&self) -> io::Result<()> {
         match rustix::fs::unlinkat(self.directory, self.name, AtFlags::empty()) {
@@ -385,6 +428,19 @@ mod tests {
         .unwrap();
         names.sort();
         names
+    }
+
+    /// Whether it reaches the device cannot be seen from here; that every file
+    /// is passed, and what may not be touched is not, can.
+    #[test]
+    fn a_tree_is_flushed_file_by_file() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("a/b")).unwrap();
+        std::fs::write(dir.path().join("a/b/one.nsf"), "x").unwrap();
+        std::fs::write(dir.path().join("two.nsf"), "x").unwrap();
+        std::os::unix::fs::symlink("/nowhere", dir.path().join("link")).unwrap();
+        let tree = Tree::open(dir.path(), true, true).unwrap();
+        tree.sync().unwrap();
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::io::Write;
 
 scenarios![
     a_server_killed_while_it_shuts_down,
+    a_server_killed_at_the_very_end needs ExitInfo,
     a_crash_that_only_the_log_tells,
     a_start_that_fails_recovers_nothing,
     a_clean_stop_ends_an_old_story,
@@ -29,6 +30,26 @@ fn a_server_killed_while_it_shuts_down() {
     sandbox.run(&["stop"]).code(150);
     sandbox.up();
     sandbox.down();
+}
+
+/// All its tasks have ended, its list of processes is being written: nothing
+/// but the kernel knows that it did not end by itself.
+fn a_server_killed_at_the_very_end() {
+    let sandbox = Sandbox::new();
+    sandbox.mode("shutdown_delay=3\n");
+    sandbox.up();
+    let server = sandbox.servers();
+    let stop = sandbox.command(&["stop"]).spawn();
+    wait_until("the server stops", || {
+        sandbox.console().contains("Server shutdown requested")
+    });
+    let mut others = sandbox.processes();
+    others.retain(|pid| !server.contains(pid));
+    kill_and_wait(&server);
+    kill_and_wait(&others);
+    sandbox.file("pid.nbf", "");
+    stop.outcome().code(151).stderr_has("not closed cleanly");
+    sandbox.run(&["stop"]).code(150).stderr_has("signal 9");
 }
 
 /// Fault recovery may have tidied up Domino's list of processes: what the

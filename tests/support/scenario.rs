@@ -14,6 +14,8 @@ pub enum Need {
     Sudo,
     /// Root, and csh.
     Csh,
+    /// A kernel that tells how any process ended.
+    ExitInfo,
 }
 
 /// One scenario.
@@ -54,6 +56,7 @@ impl Scenario {
         }
         match self.need {
             Need::Nothing => None,
+            Need::ExitInfo => (!kernel_tells_exits()).then_some("needs Linux 6.15"),
             _ if !is_root() => Some("needs root"),
             Need::Sudo if !installed("sudo") => Some("sudo is not installed"),
             Need::Csh if !installed("csh") && !installed("tcsh") => Some("csh is not installed"),
@@ -76,4 +79,12 @@ macro_rules! scenarios {
             }
         ),*];
     };
+}
+
+fn kernel_tells_exits() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release
+        .split(['.', '-'])
+        .map_while(|part| part.parse::<u32>().ok());
+    (numbers.next(), numbers.next()) >= (Some(6), Some(15))
 }
