@@ -583,5 +583,5 @@ fn an_ordinary_user_is_told_to_be_root() {
         .no_env("RC_DOMINO_ROOT")
         .run()
         .code(0)
-        .stdout_has("would write: /etc/rc_domino/pre-snapshot.sh");
+        .stdout_has("would write: /etc/rc_domino/pre-snapshot");
 }
