@@ -36,11 +36,13 @@ const FIRST_REQUEST: Duration = Duration::from_secs(10);
 /// How long a caller may take to confirm that an answer has arrived.
 const CONFIRMATION: Duration = Duration::from_secs(5);
 
+/// What spoils a snapshot.
+const STARTED_MEANWHILE: &str = "the server was started by somebody before the thaw came";
+
 /// How long to wait for an earlier keeper that is about to end.
 const PREDECESSOR: Duration = Duration::from_secs(5);
 
-/// Waits are cut into pieces of this length: the deadline counts from boot,
-/// through the sleep of a paused machine, which a wait's own clock does not.
+/// How long to wait for the next line of a verb before looking again.
 const SLICE: Duration = Duration::from_secs(30);
 
 /// What a keeper keeps.
@@ -63,6 +65,8 @@ struct Freezer {
     caller: String,
     budget: Option<u64>,
     began: Instant,
+    /// Whether the same caller's freeze is in force already.
+    renews: bool,
 }
 
 struct Keeper {
@@ -207,6 +211,7 @@ impl Keeper {
                     caller,
                     budget,
                     began: Instant::now(),
+                    renews: false,
                 });
                 self.begin(mode);
             }
@@ -234,12 +239,11 @@ impl Keeper {
                 }
             }
             Event::Asked(id, Request::Freeze { .. }) => {
-                let (who, phase) = self
-                    .record
-                    .as_ref()
-                    .map_or(("another caller", "frozen"), |r| {
-                        (r.caller.as_str(), r.phase.word())
-                    });
+                let (who, phase) = match (&self.record, &self.freezer) {
+                    (Some(record), _) => (record.caller.as_str(), record.phase.word()),
+                    (None, Some(freezer)) => (freezer.caller.as_str(), Phase::Freezing.word()),
+                    (None, None) => ("another caller", Phase::Resuming.word()),
+                };
                 let text = format!("{who} has a freeze of this server already ({phase})");
                 self.callers.warn(id, &text);
                 self.callers.done(id, crate::exit::Exit::Locked.code());
@@ -254,7 +258,7 @@ impl Keeper {
                     self.cancel("it was aborted");
                 }
             }
-            Event::Asked(id, Request::Stay) => self.stay_down(id),
+            Event::Asked(id, Request::Stay { ran }) => self.stay_down(id, ran),
             Event::Asked(id, Request::Force) => self.force(id),
             Event::Asked(_, Request::Received) => {}
             Event::Said(line) => {
@@ -288,8 +292,12 @@ impl Keeper {
         false
     }
 
-    /// The administrator's word: a stop while the server is down for a freeze.
-    fn stay_down(&mut self, id: CallerId) {
+    /// The administrator's word: a stop while the server is down for a freeze,
+    /// or was, until somebody started it.
+    fn stay_down(&mut self, id: CallerId, ran: bool) {
+        if ran {
+            self.not_held(STARTED_MEANWHILE);
+        }
         if let Some(record) = &mut self.record {
             record.stay_down = true;
             self.store();
