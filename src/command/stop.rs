@@ -28,9 +28,9 @@ pub fn run(call: &Call, arguments: LiveArgs, keep_controller: bool, ui: &mut Ui)
     };
     let exit = stop_it(call, &identity, arguments, keep_controller, ui)?;
     if let Some(before) = before
-        && exit == Exit::Done
+        && super::restart::is_down(exit)
     {
-        snapshot::plain::after_stop(&before, ui);
+        snapshot::plain::after_stop(&before, exit, ui);
     }
     Ok(exit)
 }

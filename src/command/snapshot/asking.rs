@@ -125,7 +125,9 @@ impl Conversation {
                 // It may have been about to end when it was found. A freeze
                 // that was under way is undone by the next keeper.
                 End::Gone if self.is_freeze() && is_kept(place) => {
-                    drop(self.session(call, identity, place, &signals)?);
+                    if let Ok(mut session) = self.session(call, identity, place, &signals)? {
+                        self.take_back(&mut session);
+                    }
                     asked.warn("the process that kept the freeze was killed: it is being undone");
                     return Ok(Exit::BudgetSpent);
                 }
@@ -220,12 +222,24 @@ impl Conversation {
                     }
                 }
                 Heard::TimedOut => {
+                    self.take_back(&mut session);
                     return Ok(self.given_up("its time is over", asked));
                 }
                 Heard::Signal(signal) => {
+                    self.take_back(&mut session);
                     return Ok(self.given_up(&format!("{signal} asked it to end"), asked));
                 }
             }
+        }
+    }
+
+    /// The caller of a freeze goes without a 0, and the keeper may believe that
+    /// it has had its answer: only this tells it otherwise.
+    fn take_back(&self, session: &mut Session) {
+        if let Request::Freeze { caller, .. } = &self.request {
+            let caller = Some(caller.clone());
+            // A keeper that is gone leaves the record to the next one.
+            let _ = session.ask(&Request::Abort { caller });
         }
     }
 

@@ -70,14 +70,14 @@ pub fn before_stop(call: &Call, identity: &Identity, ui: &mut Ui) -> Result<Opti
     }))
 }
 
-/// After a stop that ended well.
-pub fn after_stop(before: &Before, ui: &mut Ui) {
+/// After a stop that left nothing running and answers `exit`.
+pub fn after_stop(before: &Before, exit: Exit, ui: &mut Ui) {
     if before.frozen && stay(&before.place, before.ran) {
         ui.line(
             "The server is frozen for a snapshot: it stays down after the thaw, as you stopped it",
         );
     }
-    if before.remember {
+    if before.remember && exit == Exit::Done {
         let written = before.place.prepare().and_then(|()| {
             let path = before.place.was_down();
             crate::os::files::write_atomically(&path, boot().as_bytes(), 0o644)
