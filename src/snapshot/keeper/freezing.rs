@@ -151,10 +151,14 @@ impl Keeper {
         let Some(record) = &self.record else { return };
         let mode = record.mode;
         let budget = self.freezer.as_ref().and_then(|freezer| freezer.budget);
-        let limit = budget.unwrap_or(ENTER_LIMIT).to_string();
+        let limit = budget.unwrap_or(ENTER_LIMIT).min(u32::MAX.into());
         let (mut code, _) = match mode {
             Mode::Stop => self.run(&["stop", "--for-snapshot"]),
-            Mode::Online => self.run(&["__backup-mode", "enter", "--limit", &limit]),
+            // On already, of an earlier freeze, it need not be entered.
+            Mode::Online if self.renews() && self.run(&["__backup-mode", "renew"]).0 == 0 => {
+                (Exit::Done.code(), Vec::new())
+            }
+            Mode::Online => self.run(&["__backup-mode", "enter", "--limit", &limit.to_string()]),
         };
         let down = [Exit::Done, Exit::Unclean, Exit::Crashed]
             .map(Exit::code)
@@ -214,14 +218,18 @@ impl Keeper {
         false
     }
 
+    /// Whether the freeze under way is a second one of the same caller.
+    fn renews(&self) -> bool {
+        self.freezer.as_ref().is_some_and(|freezer| freezer.renews)
+    }
+
     /// The freeze did not come about: the caller hears it, and what was
     /// touched is brought back.
     fn fail(&mut self, code: u8) {
         let took = self.freezer.as_ref().map(|freezer| freezer.began.elapsed());
         self.remember("freeze", code, took.unwrap_or_default());
         // What the first freeze of two has touched is there to be undone.
-        let renewed = self.freezer.as_ref().is_some_and(|freezer| freezer.renews);
-        let untouched = untouched(code) && !renewed;
+        let untouched = untouched(code) && !self.renews();
         if let Some(freezer) = self.freezer.take() {
             if !untouched {
                 self.callers.warn(
