@@ -94,8 +94,12 @@ pub fn start_keeper(call: &Call, identity: &Identity) -> Result<String> {
 enum End {
     /// With this answer.
     Answer(Exit),
-    /// The keeper went away before it gave one.
-    Gone,
+    /// The keeper went away before it gave one, be it before it had begun or
+    /// later.
+    Gone {
+        /// Whether it had said anything.
+        begun: bool,
+    },
 }
 
 impl Conversation {
@@ -122,17 +126,22 @@ impl Conversation {
             };
             match self.converse(session, &signals, asked)? {
                 End::Answer(exit) => return Ok(exit),
-                // It may have been about to end when it was found. A freeze
-                // that was under way is undone by the next keeper.
-                End::Gone if self.is_freeze() && is_kept(place) => {
+                // A freeze that was under way is undone by the next keeper.
+                End::Gone { .. } if self.is_freeze() && is_kept(place) => {
                     if let Ok(mut session) = self.session(call, identity, place, &signals)? {
                         self.take_back(&mut session);
                     }
                     asked.warn("the process that kept the freeze was killed: it is being undone");
                     return Ok(Exit::BudgetSpent);
                 }
-                End::Gone if !self.is_freeze() && attempt > 0 && !is_kept(place) => break,
-                End::Gone => {}
+                // This caller slept, or its answer was lost: too late now.
+                End::Gone { begun: true } if self.is_freeze() => {
+                    asked.warn("the freeze was undone before this caller took the answer");
+                    return Ok(Exit::BudgetSpent);
+                }
+                End::Gone { .. } if !self.is_freeze() && attempt > 0 && !is_kept(place) => break,
+                // It may have been about to end when it was found.
+                End::Gone { .. } => {}
             }
         }
         asked.warn("the process that keeps the freeze went away without an answer; 'rc_domino snapshot status' tells how things stand");
@@ -190,13 +199,15 @@ impl Conversation {
         let mut deadline = self.deadline;
         let mut force = self.force;
         let mut answer = None;
+        let mut begun = false;
         if session.ask(&self.request).is_err() {
-            return Ok(End::Gone);
+            return Ok(End::Gone { begun });
         }
         loop {
             let heard = session
                 .hear(signals, deadline)
                 .map_err(Error::system(TALK))?;
+            begun |= matches!(heard, Heard::Reply(_));
             match heard {
                 Heard::Reply(Reply::Said(text)) => asked.say(&text),
                 Heard::Reply(Reply::Warned(text)) => asked.warn(&text),
@@ -206,19 +217,19 @@ impl Conversation {
                 Heard::Reply(Reply::Done { code, held: true }) => {
                     answer = Some(Exit::of_code(code));
                     if session.ask(&Request::Received).is_err() {
-                        return Ok(End::Gone);
+                        return Ok(End::Gone { begun });
                     }
                 }
                 Heard::Reply(Reply::Sealed) => {
-                    return Ok(answer.map_or(End::Gone, End::Answer));
+                    return Ok(answer.map_or(End::Gone { begun }, End::Answer));
                 }
-                Heard::Gone => return Ok(End::Gone),
+                Heard::Gone => return Ok(End::Gone { begun }),
                 Heard::TimedOut if force => {
                     force = false;
                     asked.warn("the budget is spent: killing the server, as --force asks");
                     deadline = Instant::now().checked_add(FORCE_LIMIT);
                     if session.ask(&Request::Force).is_err() {
-                        return Ok(End::Gone);
+                        return Ok(End::Gone { begun });
                     }
                 }
                 Heard::TimedOut => {

@@ -18,6 +18,7 @@ use super::protocol::Request;
 use super::record::{self, Break, Broken, Found, Mode, Phase, Record};
 use super::verbs::Verbs;
 use crate::error::{Error, Result};
+use crate::exit::Exit;
 use crate::os::lock::Lock;
 use crate::os::root::Root;
 use crate::os::syslog::{self, Severity};
@@ -246,7 +247,7 @@ impl Keeper {
                 };
                 let text = format!("{who} has a freeze of this server already ({phase})");
                 self.callers.warn(id, &text);
-                self.callers.done(id, crate::exit::Exit::Locked.code());
+                self.callers.done(id, Exit::Locked.code());
             }
             Event::Asked(id, Request::Thaw { caller }) => {
                 if self.wait_for_return(id, caller, true) {
@@ -274,22 +275,29 @@ impl Keeper {
     /// Has a thaw or an abort wait for the server's return; false where the
     /// freeze is another product's, which it must not end.
     fn wait_for_return(&mut self, id: CallerId, caller: Option<String>, thaw: bool) -> bool {
-        let holder = self.record.as_ref().map(|record| record.caller.as_str());
-        let (Some(holder), Some(caller)) = (holder, caller) else {
-            self.waiting.push((id, thaw));
-            return true;
-        };
-        if caller == holder {
-            self.waiting.push((id, thaw));
-            return true;
+        let begins = self.freezer.as_ref().map(|freezer| &freezer.caller);
+        let holder = self.record.as_ref().map(|record| &record.caller);
+        if let (Some(holder), Some(caller)) = (holder.or(begins), &caller)
+            && holder != caller
+        {
+            let text = format!(
+                "the server is frozen for {holder}, not for {caller}: nothing was done; do not trust a snapshot of {caller}'s"
+            );
+            self.callers.warn(id, &text);
+            let locked = Exit::Locked.code();
+            self.callers.done(id, if thaw { locked } else { 0 });
+            return false;
         }
-        let text = format!(
-            "the server is frozen for {holder}, not for {caller}: nothing was done; do not trust a snapshot of {caller}'s"
-        );
-        self.callers.warn(id, &text);
-        let locked = crate::exit::Exit::Locked.code();
-        self.callers.done(id, if thaw { locked } else { 0 });
-        false
+        if self.record.is_some() {
+            self.waiting.push((id, thaw));
+        } else {
+            // The look at the server may wait long for another start or stop.
+            let text = "the freeze is given up before anything was touched";
+            self.callers.say(id, text);
+            let spent = Exit::BudgetSpent.code();
+            self.callers.done(id, if thaw { spent } else { 0 });
+        }
+        true
     }
 
     /// The administrator's word: a stop while the server is down for a freeze,
