@@ -16,6 +16,7 @@ scenarios![
     a_start_under_way_is_waited_for_and_left_alone,
     a_thaw_does_not_wait_for_what_was_not_touched,
     a_stopped_caller_is_undone,
+    an_answer_that_is_read_too_late,
     without_any_descriptor,
     a_state_directory_that_is_removed_costs_no_server,
 ];
@@ -169,6 +170,29 @@ fn a_stopped_caller_is_undone() {
     freeze.outcome().code(152);
     no_keeper(&sandbox);
     sandbox.mode("");
+    sandbox.down();
+}
+
+/// What was frozen when the answer was given is not when it is read.
+fn an_answer_that_is_read_too_late() {
+    let sandbox = Sandbox::with(&[("DOMINO_SNAPSHOT_MAX_DOWNTIME", "2")]);
+    let directory = sandbox.directory("root/var/lib/rc_domino");
+    let lock = fs::File::create(directory.join("history.lock")).unwrap();
+    sandbox.own(&directory.join("history.lock"));
+    sandbox.up();
+    lock.lock().unwrap();
+    let freeze = sandbox.command(&["snapshot", "freeze"]).spawn();
+    wait_until("it is frozen", || {
+        fs::read_to_string(record(&sandbox)).is_ok_and(|text| text.contains("\"frozen\""))
+    });
+    // It has said that the answer arrived, and waits for the seal.
+    std::thread::sleep(Duration::from_millis(300));
+    freeze.signal(nix::libc::SIGSTOP);
+    lock.unlock().unwrap();
+    wait_until("the server is back", || sandbox.servers().len() == 1);
+    freeze.signal(nix::libc::SIGCONT);
+    freeze.outcome().code(152);
+    no_keeper(&sandbox);
     sandbox.down();
 }
 

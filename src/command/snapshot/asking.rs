@@ -1,6 +1,6 @@
 //! Finding the keeper, or starting one, and talking to it.
 
-use super::{Answer, is_kept, keeping};
+use super::{Answer, is_frozen, is_kept, keeping};
 use crate::command::Call;
 use crate::command::identity::Identity;
 use crate::domino::Reporter;
@@ -125,6 +125,11 @@ impl Conversation {
                 }
             };
             match self.converse(session, &signals, asked)? {
+                // The answer may have been read long after it was given.
+                End::Answer(Exit::Done) if self.is_freeze() && !is_frozen(place) => {
+                    asked.warn("the freeze was over before this caller took the answer");
+                    return Ok(Exit::BudgetSpent);
+                }
                 End::Answer(exit) => return Ok(exit),
                 // A freeze that was under way is undone by the next keeper.
                 End::Gone { .. } if self.is_freeze() && is_kept(place) => {
