@@ -10,6 +10,9 @@ pub enum Action {
     /// server is down and all is whole; 150 it is down and not all is; 153 in
     /// use by another backup; 152 given up and released; 1 failed, released
     Enter(Limit),
+    /// Flush them once more where it is on by an earlier call. Codes: 0 it is;
+    /// 1 it is not
+    Renew,
     /// End it. Codes: 0 it was on up to now, or there was none; 152 it had been
     /// lost; 153 it is another program's
     Leave(Limit),

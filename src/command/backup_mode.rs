@@ -24,6 +24,12 @@ pub fn run(call: &Call, action: Action, ui: &mut Ui) -> Result<Exit> {
     partition.require_data()?;
     with_work(&partition, ui, |work| match action {
         Action::Enter(limit) => enter(work, limit.duration()),
+        Action::Renew => {
+            backup_mode::renew(work)?;
+            work.reporter
+                .info("All databases are in backup mode still and flushed to disk");
+            Ok(Exit::Done)
+        }
         Action::Leave(limit) => leave(work, limit.duration()),
         Action::Supported => supported(work),
     })

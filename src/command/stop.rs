@@ -21,16 +21,16 @@ use std::time::Instant;
 /// Runs the verb; `keep_controller` for `quit`.
 pub fn run(call: &Call, arguments: LiveArgs, keep_controller: bool, ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
-    let was_down = if arguments.for_snapshot {
+    let before = if arguments.for_snapshot {
         None
     } else {
         snapshot::plain::before_stop(call, &identity, ui)?
     };
     let exit = stop_it(call, &identity, arguments, keep_controller, ui)?;
-    if let Some(before) = was_down
-        && exit == Exit::Done
+    if let Some(before) = before
+        && super::restart::is_down(exit)
     {
-        snapshot::plain::after_stop(&before, ui);
+        snapshot::plain::after_stop(&before, exit, ui);
     }
     Ok(exit)
 }

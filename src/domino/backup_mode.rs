@@ -18,10 +18,12 @@ mod enter;
 mod leave;
 mod lock_file;
 mod record;
+mod renew;
 mod support;
 
 pub use enter::{Entered, Session, enter};
 pub use leave::{Left, leave};
+pub use renew::renew;
 pub use support::{Support, supported};
 
 use super::partition::Partition;

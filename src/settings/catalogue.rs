@@ -252,7 +252,7 @@ settings! {
     "Snapshots" {
         snapshot_mode: Text = "stop", "DOMINO_SNAPSHOT_MODE", "", "how a snapshot is made consistent: stop, online or auto";
         snapshot_remember: Switch = "no", "DOMINO_SNAPSHOT_REMEMBER", "", "a plain start after a plain stop starts only a server that ran before it";
-        snapshot_max_downtime: Seconds = "3600", "DOMINO_SNAPSHOT_MAX_DOWNTIME", "seconds", "after how long a stopped server is started without a thaw";
+        snapshot_max_downtime: Seconds = "3600", "DOMINO_SNAPSHOT_MAX_DOWNTIME", "seconds", "after how long a freeze ends without a thaw; 0: never";
         verify_tasks: Words, "DOMINO_VERIFY_TASKS", "", "tasks that verify wants to run beside ServerTasks=; -NAME for one that it does not";
     }
 }

@@ -3,12 +3,20 @@
 use super::record;
 use crate::exit::Exit;
 use crate::os::files;
+use crate::os::lock::{Lock, LockOutcome};
 use crate::os::root::Root;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 const FILE: &str = "/var/lib/rc_domino/history.jsonl";
+
+/// Held by who writes it: the freezes of several servers end at the same time.
+const LOCK: &str = "/var/lib/rc_domino/history.lock";
+
+/// How long another writer may take.
+const WRITER_LIMIT: Duration = Duration::from_secs(5);
 
 /// How many entries are kept; a daily freeze and thaw fill this in a year.
 const KEPT: usize = 1_000;
@@ -70,6 +78,14 @@ pub fn append(root: &Root, entry: &Entry) -> io::Result<()> {
     let path = path(root);
     let directory = files::parent_directory(&path);
     std::fs::create_dir_all(directory)?;
+    let end = Instant::now() + WRITER_LIMIT;
+    let lock = Lock::acquire(&root.path(LOCK), Some(end), None, |_| {})?;
+    let LockOutcome::Acquired(_lock) = lock else {
+        return Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("{LOCK} is held by another process"),
+        ));
+    };
     // A line that was cut short, or a file that has grown beyond reading, must
     // not cost the entries to come.
     let mut entries = read(root).unwrap_or_default();
@@ -161,6 +177,22 @@ mod tests {
         let entries = read(&root).unwrap();
         assert_eq!(entries.len(), KEPT);
         assert_eq!(entries.last(), Some(&entry(3.0)));
+    }
+
+    #[test]
+    fn writers_at_the_same_time_lose_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::at(dir.path().to_path_buf());
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..10 {
+                        append(&root, &entry(1.0)).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(read(&root).unwrap().len(), 40);
     }
 
     #[test]

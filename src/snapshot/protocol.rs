@@ -44,7 +44,10 @@ pub enum Request {
         caller: Option<String>,
     },
     /// The administrator wants the server to stay down.
-    Stay,
+    Stay {
+        /// Whether it ran when he stopped it: the freeze did not hold.
+        ran: bool,
+    },
 }
 
 /// How a freeze is to be made; DOMINO_SNAPSHOT_MODE and `--mode`.

@@ -34,6 +34,7 @@ mod snapshot_callers;
 mod snapshot_cycles;
 mod snapshot_faults;
 mod snapshot_install;
+mod snapshot_meanwhile;
 mod snapshot_online;
 mod status_forms;
 mod stopping;
@@ -74,6 +75,7 @@ pub fn all() -> Vec<Scenario> {
         snapshot_cycles::ALL,
         snapshot_faults::ALL,
         snapshot_install::ALL,
+        snapshot_meanwhile::ALL,
         snapshot_online::ALL,
         status_forms::ALL,
         stopping::ALL,

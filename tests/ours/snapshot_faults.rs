@@ -13,6 +13,7 @@ scenarios![
     a_spent_budget_is_undone,
     a_signal_is_answered_at_once_and_undone,
     a_killed_caller_is_undone,
+    a_caller_that_goes_before_the_seal_is_undone,
     a_killed_keeper_is_taken_over,
     a_killed_keeper_still_brings_the_server_back,
     a_keeper_killed_while_it_freezes,
@@ -84,6 +85,25 @@ fn a_killed_caller_is_undone() {
     signal(&freeze, Signal::SIGKILL);
     freeze.outcome().code(137);
     undone(&sandbox);
+}
+
+/// The keeper has its word that the answer arrived, and writes the history;
+/// the caller's time is over before it hears of that.
+fn a_caller_that_goes_before_the_seal_is_undone() {
+    let sandbox = Sandbox::new();
+    let directory = sandbox.directory("root/var/lib/rc_domino");
+    let lock = fs::File::create(directory.join("history.lock")).unwrap();
+    sandbox.own(&directory.join("history.lock"));
+    sandbox.up();
+    lock.lock().unwrap();
+    sandbox
+        .run(&["snapshot", "freeze", "--budget=2"])
+        .code(152)
+        .stderr_has("undone");
+    lock.unlock().unwrap();
+    back(&sandbox);
+    assert_eq!(sandbox.launches().len(), 2);
+    sandbox.down();
 }
 
 fn a_killed_keeper_is_taken_over() {

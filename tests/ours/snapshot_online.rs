@@ -9,6 +9,8 @@ use std::fs;
 
 scenarios![
     the_server_runs_through_the_snapshot,
+    a_second_freeze_of_the_same_caller_renews,
+    a_budget_beyond_all_bounds,
     auto_takes_what_the_server_can,
     a_server_that_is_down_needs_no_backup_mode,
     a_budget_that_is_spent_releases_backup_mode,
@@ -47,6 +49,34 @@ fn the_server_runs_through_the_snapshot() {
         .code(0)
         .stdout_has("mode online");
     sandbox.run(&["snapshot", "thaw"]).code(0);
+    released(&sandbox);
+    sandbox.down();
+}
+
+fn a_second_freeze_of_the_same_caller_renews() {
+    let sandbox = online();
+    sandbox.run(&["snapshot", "freeze"]).code(0);
+    sandbox.run(&["snapshot", "freeze"]).code(0);
+    assert_eq!(noted(&sandbox), ["begin"]);
+    sandbox.run(&["snapshot", "thaw"]).code(0);
+    released(&sandbox);
+    // Down at the first, up at the second.
+    sandbox.run(&["stop"]).code(0);
+    sandbox.run(&["snapshot", "freeze"]).code(0);
+    sandbox.up();
+    sandbox.run(&["snapshot", "freeze"]).code(0);
+    assert_eq!(noted(&sandbox), ["begin", "end", "begin"]);
+    sandbox.run(&["snapshot", "thaw"]).code(0);
+    no_keeper(&sandbox);
+    assert_eq!(noted(&sandbox).last().map(String::as_str), Some("end"));
+    sandbox.down();
+}
+
+fn a_budget_beyond_all_bounds() {
+    let sandbox = online();
+    let budget = format!("--budget={}", u64::MAX);
+    sandbox.run(&["snapshot", "freeze", &budget]).code(0);
+    sandbox.run(&["snapshot", "thaw", &budget]).code(0);
     released(&sandbox);
     sandbox.down();
 }

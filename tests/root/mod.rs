@@ -10,6 +10,7 @@ mod configuration;
 mod host;
 mod login;
 mod ocf;
+mod snapshot_all;
 mod switch;
 
 /// Every scenario.
@@ -19,6 +20,7 @@ pub fn all() -> Vec<Scenario> {
         host::ALL,
         login::ALL,
         ocf::ALL,
+        snapshot_all::ALL,
         switch::ALL,
     ]
     .concat()

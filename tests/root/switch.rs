@@ -13,7 +13,7 @@ scenarios![
     an_unknown_user_is_told needs Root,
 ];
 
-fn add_user(sandbox: &Sandbox, name: &str, uid: u32) {
+pub fn add_user(sandbox: &Sandbox, name: &str, uid: u32) {
     let passwd = sandbox.root.join("etc/passwd");
     let line = format!("{name}:x:{uid}:{uid}::{}:/bin/sh\n", sandbox.home.display());
     fs::write(&passwd, fs::read_to_string(&passwd).unwrap() + &line).unwrap();

@@ -1,6 +1,7 @@
 //! `all`: a verb for every server of this host.
 
 use super::super::{Call, identity, restart, switch};
+use super::freezing;
 use super::siblings::{Answer, Siblings, column, width};
 use super::table;
 use crate::cli::Persona;
@@ -16,7 +17,7 @@ use std::ffi::{OsStr, OsString};
 const FOR_ONE: [&str; 4] = ["monitor", "live", "console", "all"];
 
 /// What came of the verb for one server.
-struct Row {
+pub struct Row {
     user: OsString,
     /// None: it was not tried.
     exit: Option<Exit>,
@@ -41,6 +42,9 @@ pub fn run(call: &Call, words: &[OsString], ui: &mut Ui) -> Result<Exit> {
             message: "no server is configured: there is no /etc/sysconfig/rc_domino_config with DOMINO_CONFIGURED for the default user, and no rc_domino_config_USER of an existing user beside it".into(),
             exit: Exit::NotConfigured,
         });
+    }
+    if let Some(wanted) = freezing::wanted(words) {
+        return freezing::run(call, &users, words, &wanted, ui);
     }
     let json = rest.iter().any(|word| word == "--json");
     match verb.to_str() {
@@ -207,7 +211,8 @@ fn one_by_one(call: &Call, users: &[OsString], words: &[OsString], ui: &mut Ui) 
     Ok(summary(verb, &rows, ui))
 }
 
-fn rows(users: &[OsString], answers: Vec<Answer>) -> Vec<Row> {
+/// A row for each user, with what those answered who were asked.
+pub fn rows(users: &[OsString], answers: Vec<Answer>) -> Vec<Row> {
     let mut rows: Vec<Row> = users
         .iter()
         .map(|user| Row {
@@ -224,7 +229,7 @@ fn rows(users: &[OsString], answers: Vec<Answer>) -> Vec<Row> {
 }
 
 /// A line for each server, and what they come to together.
-fn summary(verb: &OsStr, rows: &[Row], ui: &mut Ui) -> Exit {
+pub fn summary(verb: &OsStr, rows: &[Row], ui: &mut Ui) -> Exit {
     let users: Vec<OsString> = rows.iter().map(|row| row.user.clone()).collect();
     ui.line(&format!("{} of {} servers:", shown(verb), rows.len()));
     for (row, name) in rows.iter().zip(column(&users, width(&users))) {

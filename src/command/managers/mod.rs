@@ -2,6 +2,7 @@
 //! and what LSB wants beside start, stop, restart and status.
 
 mod all;
+mod freezing;
 mod siblings;
 mod table;
 

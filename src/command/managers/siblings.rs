@@ -19,6 +19,7 @@ pub struct Siblings<'a> {
     program: PathBuf,
     signals: Signals,
     width: usize,
+    tied: bool,
 }
 
 /// What one of them answered.
@@ -46,16 +47,25 @@ impl Siblings<'_> {
     pub fn of<'a>(call: &'a Call, users: &[OsString]) -> Result<Siblings<'a>> {
         Ok(Siblings {
             width: width(users),
+            tied: false,
             call,
             program: switch::own_program()?,
             signals: Signals::block().map_err(Error::system("hold back signals"))?,
         })
     }
 
+    /// The same, but each is asked to end when this process is killed.
+    pub fn tied(self) -> Self {
+        Self { tied: true, ..self }
+    }
+
     /// A verb for one user's server.
     pub fn launch(&self, user: &OsString, verb: &[OsString]) -> Launch {
         let mut launch = Launch::new(&self.program);
         launch.args.extend(["--user".into(), user.clone()]);
+        if self.tied {
+            launch.args.push("--tied".into());
+        }
         if self.call.direct {
             launch.args.push("--direct".into());
         }

@@ -1,6 +1,6 @@
 //! Finding the keeper, or starting one, and talking to it.
 
-use super::{Answer, is_kept, keeping};
+use super::{Answer, is_frozen, is_kept, keeping};
 use crate::command::Call;
 use crate::command::identity::Identity;
 use crate::domino::Reporter;
@@ -94,8 +94,12 @@ pub fn start_keeper(call: &Call, identity: &Identity) -> Result<String> {
 enum End {
     /// With this answer.
     Answer(Exit),
-    /// The keeper went away before it gave one.
-    Gone,
+    /// The keeper went away before it gave one, be it before it had begun or
+    /// later.
+    Gone {
+        /// Whether it had said anything.
+        begun: bool,
+    },
 }
 
 impl Conversation {
@@ -121,16 +125,28 @@ impl Conversation {
                 }
             };
             match self.converse(session, &signals, asked)? {
+                // The answer may have been read long after it was given.
+                End::Answer(Exit::Done) if self.is_freeze() && !is_frozen(place) => {
+                    asked.warn("the freeze was over before this caller took the answer");
+                    return Ok(Exit::BudgetSpent);
+                }
                 End::Answer(exit) => return Ok(exit),
-                // It may have been about to end when it was found. A freeze
-                // that was under way is undone by the next keeper.
-                End::Gone if self.is_freeze() && is_kept(place) => {
-                    drop(self.session(call, identity, place, &signals)?);
+                // A freeze that was under way is undone by the next keeper.
+                End::Gone { .. } if self.is_freeze() && is_kept(place) => {
+                    if let Ok(mut session) = self.session(call, identity, place, &signals)? {
+                        self.take_back(&mut session);
+                    }
                     asked.warn("the process that kept the freeze was killed: it is being undone");
                     return Ok(Exit::BudgetSpent);
                 }
-                End::Gone if !self.is_freeze() && attempt > 0 && !is_kept(place) => break,
-                End::Gone => {}
+                // This caller slept, or its answer was lost: too late now.
+                End::Gone { begun: true } if self.is_freeze() => {
+                    asked.warn("the freeze was undone before this caller took the answer");
+                    return Ok(Exit::BudgetSpent);
+                }
+                End::Gone { .. } if !self.is_freeze() && attempt > 0 && !is_kept(place) => break,
+                // It may have been about to end when it was found.
+                End::Gone { .. } => {}
             }
         }
         asked.warn("the process that keeps the freeze went away without an answer; 'rc_domino snapshot status' tells how things stand");
@@ -188,13 +204,15 @@ impl Conversation {
         let mut deadline = self.deadline;
         let mut force = self.force;
         let mut answer = None;
+        let mut begun = false;
         if session.ask(&self.request).is_err() {
-            return Ok(End::Gone);
+            return Ok(End::Gone { begun });
         }
         loop {
             let heard = session
                 .hear(signals, deadline)
                 .map_err(Error::system(TALK))?;
+            begun |= matches!(heard, Heard::Reply(_));
             match heard {
                 Heard::Reply(Reply::Said(text)) => asked.say(&text),
                 Heard::Reply(Reply::Warned(text)) => asked.warn(&text),
@@ -204,28 +222,40 @@ impl Conversation {
                 Heard::Reply(Reply::Done { code, held: true }) => {
                     answer = Some(Exit::of_code(code));
                     if session.ask(&Request::Received).is_err() {
-                        return Ok(End::Gone);
+                        return Ok(End::Gone { begun });
                     }
                 }
                 Heard::Reply(Reply::Sealed) => {
-                    return Ok(answer.map_or(End::Gone, End::Answer));
+                    return Ok(answer.map_or(End::Gone { begun }, End::Answer));
                 }
-                Heard::Gone => return Ok(End::Gone),
+                Heard::Gone => return Ok(End::Gone { begun }),
                 Heard::TimedOut if force => {
                     force = false;
                     asked.warn("the budget is spent: killing the server, as --force asks");
                     deadline = Instant::now().checked_add(FORCE_LIMIT);
                     if session.ask(&Request::Force).is_err() {
-                        return Ok(End::Gone);
+                        return Ok(End::Gone { begun });
                     }
                 }
                 Heard::TimedOut => {
+                    self.take_back(&mut session);
                     return Ok(self.given_up("its time is over", asked));
                 }
                 Heard::Signal(signal) => {
+                    self.take_back(&mut session);
                     return Ok(self.given_up(&format!("{signal} asked it to end"), asked));
                 }
             }
+        }
+    }
+
+    /// The caller of a freeze goes without a 0, and the keeper may believe that
+    /// it has had its answer: only this tells it otherwise.
+    fn take_back(&self, session: &mut Session) {
+        if let Request::Freeze { caller, .. } = &self.request {
+            let caller = Some(caller.clone());
+            // A keeper that is gone leaves the record to the next one.
+            let _ = session.ask(&Request::Abort { caller });
         }
     }
 

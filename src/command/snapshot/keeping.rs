@@ -68,11 +68,13 @@ pub fn facts(call: &Call, ui: &mut Ui) -> Result<Exit> {
         let _lock = lock::acquire(work)?;
         Ok(State::of(processes::find(work.partition)?).can_stop())
     })?;
+    let max_downtime = partition.settings.snapshot_max_downtime.value;
     let facts = Facts {
         server: partition.name().to_string_lossy().into_owned(),
         running,
         mode: mode(&partition)?,
-        max_downtime: partition.settings.snapshot_max_downtime.value.as_secs(),
+        // Half a second is not never.
+        max_downtime: max_downtime.as_secs() + u64::from(max_downtime.subsec_nanos() > 0),
         unit: unit.map(|unit| unit.name().to_string_lossy().into_owned()),
     };
     let line = serde_json::to_string(&facts).map_err(|cause| Error::System {

@@ -147,3 +147,8 @@ fn thaw(call: &Call, arguments: ThawArgs, thaw: bool, ui: &mut Ui) -> Result<Exi
 fn is_kept(place: &Place) -> bool {
     matches!(Record::load(place), Found::Here(record) if record.phase != Phase::Over)
 }
+
+/// Whether a freeze is in force.
+fn is_frozen(place: &Place) -> bool {
+    matches!(Record::load(place), Found::Here(record) if record.phase == Phase::Frozen)
+}

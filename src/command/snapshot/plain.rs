@@ -13,7 +13,7 @@ use crate::os::signals::Signals;
 use crate::snapshot::facts::Facts;
 use crate::snapshot::place::Place;
 use crate::snapshot::protocol::{Request, Session};
-use crate::snapshot::record::{Found, Record};
+use crate::snapshot::record::{Found, Mode, Phase, Record};
 use crate::ui::{Ui, has_terminal};
 use std::ffi::OsStr;
 use std::time::{Duration, Instant};
@@ -24,17 +24,23 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// What a stop found before it began.
 pub struct Before {
     place: Place,
+    /// Whether the server ran.
+    ran: bool,
+    /// Whether a freeze is to hear of the stop.
     frozen: bool,
+    /// Whether the next start is to know of it.
     remember: bool,
 }
 
-/// Looks before a stop; none where nobody wants to know what it finds, or the
-/// server runs.
+/// Looks before a stop; none where nobody wants to know what it finds.
 pub fn before_stop(call: &Call, identity: &Identity, ui: &mut Ui) -> Result<Option<Before>> {
     let place = Place::of(&call.root, identity.user.uid);
-    let frozen = matches!(Record::load(&place), Found::Here(record) if record.phase.is_live());
+    let freeze = match Record::load(&place) {
+        Found::Here(record) if record.phase.is_live() => Some(record),
+        _ => None,
+    };
     let remember = remembers(call, identity);
-    if !frozen && !remember {
+    if freeze.is_none() && !remember {
         return Ok(None);
     }
     if remember && let Err(cause) = forget(&place) {
@@ -49,21 +55,29 @@ pub fn before_stop(call: &Call, identity: &Identity, ui: &mut Ui) -> Result<Opti
             .take()
             .or_else(|| serde_json::from_slice::<Facts>(line).ok());
     })?;
-    Ok(facts.filter(|facts| !facts.running).map(|_| Before {
+    let Some(Facts { running: ran, .. }) = facts else {
+        return Ok(None);
+    };
+    // The freeze's own stop passes here too, through a service manager; it is
+    // over before the server counts as frozen.
+    let started_since =
+        |record: &Record| record.phase == Phase::Frozen && record.mode == Mode::Stop;
+    Ok(Some(Before {
         place,
-        frozen,
-        remember,
+        ran,
+        frozen: freeze.is_some_and(|record| !ran || started_since(&record)),
+        remember: remember && !ran,
     }))
 }
 
-/// After a stop that found the server down already.
-pub fn after_stop(before: &Before, ui: &mut Ui) {
-    if before.frozen && stay(&before.place) {
+/// After a stop that left nothing running and answers `exit`.
+pub fn after_stop(before: &Before, exit: Exit, ui: &mut Ui) {
+    if before.frozen && stay(&before.place, before.ran) {
         ui.line(
             "The server is frozen for a snapshot: it stays down after the thaw, as you stopped it",
         );
     }
-    if before.remember {
+    if before.remember && exit == Exit::Done {
         let written = before.place.prepare().and_then(|()| {
             let path = before.place.was_down();
             crate::os::files::write_atomically(&path, boot().as_bytes(), 0o644)
@@ -120,14 +134,14 @@ fn forget(place: &Place) -> std::io::Result<()> {
 }
 
 /// Tells the keeper; whether it heard.
-fn stay(place: &Place) -> bool {
+fn stay(place: &Place, ran: bool) -> bool {
     let Ok(Some(mut session)) = Session::open(place) else {
         return false;
     };
     let Ok(signals) = Signals::block() else {
         return false;
     };
-    session.ask(&Request::Stay).is_ok()
+    session.ask(&Request::Stay { ran }).is_ok()
         && session
             .hear(&signals, Instant::now().checked_add(LIMIT))
             .is_ok_and(|heard| matches!(heard, crate::snapshot::protocol::Heard::Reply(_)))

@@ -73,7 +73,7 @@ fn hear(caller: CallerId, stream: &UnixStream, trusted: bool, events: &Sender<Ev
         let Ok(request) = serde_json::from_slice::<Request>(&line) else {
             return;
         };
-        if !trusted && request != Request::Stay {
+        if !trusted && !matches!(request, Request::Stay { .. }) {
             return;
         }
         if events.send(Event::Asked(caller, request)).is_err() {

@@ -2,18 +2,23 @@
 //! thaw.
 
 use super::events::{CallerId, Event};
-use super::{CONFIRMATION, Keeper, SLICE};
+use super::{CONFIRMATION, Keeper};
 use crate::exit::Exit;
 use crate::os::clock;
 use crate::os::syslog::Severity;
 use crate::snapshot::facts::Facts;
 use crate::snapshot::protocol::{Reply, Request, Wish};
-use crate::snapshot::record::{self, Break, Broken, Mode, Phase, Record};
-use std::time::Instant;
+use crate::snapshot::record::{self, Break, Broken, Found, Mode, Phase, Record};
+use std::time::{Duration, Instant};
 
 /// How long a server may take to enter backup mode where the caller names no
 /// budget, in seconds; HCL's own scripts wait as long.
 const ENTER_LIMIT: u64 = 120;
+
+/// How often a freeze that waits for its thaw is looked after: its deadline
+/// counts through the sleep of a paused machine, which a wait's own clock does
+/// not, and its record must be there.
+const GUARD: Duration = Duration::from_secs(5);
 
 /// Answers of a verb that mean: nothing was touched.
 fn untouched(code: u8) -> bool {
@@ -146,10 +151,14 @@ impl Keeper {
         let Some(record) = &self.record else { return };
         let mode = record.mode;
         let budget = self.freezer.as_ref().and_then(|freezer| freezer.budget);
-        let limit = budget.unwrap_or(ENTER_LIMIT).to_string();
+        let limit = budget.unwrap_or(ENTER_LIMIT).min(u32::MAX.into());
         let (mut code, _) = match mode {
             Mode::Stop => self.run(&["stop", "--for-snapshot"]),
-            Mode::Online => self.run(&["__backup-mode", "enter", "--limit", &limit]),
+            // On already, of an earlier freeze, it need not be entered.
+            Mode::Online if self.renews() && self.run(&["__backup-mode", "renew"]).0 == 0 => {
+                (Exit::Done.code(), Vec::new())
+            }
+            Mode::Online => self.run(&["__backup-mode", "enter", "--limit", &limit.to_string()]),
         };
         let down = [Exit::Done, Exit::Unclean, Exit::Crashed]
             .map(Exit::code)
@@ -212,13 +221,20 @@ impl Keeper {
         false
     }
 
+    /// Whether the freeze under way is a second one of the same caller.
+    fn renews(&self) -> bool {
+        self.freezer.as_ref().is_some_and(|freezer| freezer.renews)
+    }
+
     /// The freeze did not come about: the caller hears it, and what was
     /// touched is brought back.
     fn fail(&mut self, code: u8) {
         let took = self.freezer.as_ref().map(|freezer| freezer.began.elapsed());
         self.remember("freeze", code, took.unwrap_or_default());
+        // What the first freeze of two has touched is there to be undone.
+        let untouched = untouched(code) && !self.renews();
         if let Some(freezer) = self.freezer.take() {
-            if !untouched(code) {
+            if !untouched {
                 self.callers.warn(
                     freezer.id,
                     "nothing is frozen: what was begun is being undone, a server that ran is started again",
@@ -226,7 +242,7 @@ impl Keeper {
             }
             self.callers.done(freezer.id, code);
         }
-        if untouched(code) {
+        if untouched {
             let _ = Record::remove(&self.place);
             self.record = None;
             self.finished = true;
@@ -252,8 +268,15 @@ impl Keeper {
     pub(super) fn hold(&mut self) {
         let Some(record) = &self.record else { return };
         let (remaining, holder) = (record.remaining(), record.caller.clone());
-        let event = self.next(remaining.unwrap_or(SLICE).min(SLICE));
+        let event = self.next(remaining.unwrap_or(GUARD).min(GUARD));
         match event {
+            None if matches!(Record::load(&self.place), Found::Nothing) => {
+                // Nobody finds this process any more, no thaw would ever come.
+                if let Err(error) = self.place.prepare() {
+                    self.log(Severity::Error, &error.to_string());
+                }
+                self.turn_back("its record was removed");
+            }
             None if remaining.is_some_and(|left| left.is_zero()) => self.no_thaw_came(),
             None => {}
             Some(Event::Asked(id, request @ (Request::Thaw { .. } | Request::Abort { .. }))) => {
@@ -274,7 +297,7 @@ impl Keeper {
                 id,
                 Request::Freeze {
                     caller,
-                    mode: _,
+                    mode,
                     budget,
                 },
             )) if caller == holder => {
@@ -282,12 +305,14 @@ impl Keeper {
                     id,
                     "this caller has frozen the server already: making sure of it and waiting for its thaw anew",
                 );
-                self.freeze_again(super::Freezer {
+                let freezer = super::Freezer {
                     id,
                     caller,
                     budget,
                     began: Instant::now(),
-                });
+                    renews: true,
+                };
+                self.freeze_again(freezer, mode);
             }
             Some(Event::Signal) => self.told_to_end(),
             Some(event) => self.attend(event),
@@ -295,13 +320,33 @@ impl Keeper {
     }
 
     /// A caller that lost its thaw, or runs twice, freezes what is frozen: all
-    /// is checked and flushed again, the time counts from now.
-    fn freeze_again(&mut self, freezer: super::Freezer) {
+    /// is checked and flushed again, the time counts from now. Where somebody
+    /// has started the server since, that is what the thaw brings back.
+    fn freeze_again(&mut self, freezer: super::Freezer, wish: Option<Wish>) {
         self.freezer = Some(freezer);
         if let Some(record) = &mut self.record {
             record.become_phase(Phase::Freezing);
         }
         self.store();
+        let facts = self.facts();
+        if let Some(why) = self.cancelled.take() {
+            return self.turn_back(&why);
+        }
+        let facts = match facts {
+            Ok(facts) => facts,
+            Err(code) => return self.fail(code),
+        };
+        let was_stopped = |record: &Record| record.mode == Mode::Stop;
+        if facts.running && self.record.as_ref().is_some_and(was_stopped) {
+            let mode = self.mode(wish.unwrap_or(facts.mode), true);
+            if let Some(record) = &mut self.record {
+                record.mode = mode;
+                record.was_running = true;
+                record.stay_down = false;
+                record.unit = facts.unit;
+            }
+            self.store();
+        }
     }
 
     fn no_thaw_came(&mut self) {

@@ -18,6 +18,7 @@ use super::protocol::Request;
 use super::record::{self, Break, Broken, Found, Mode, Phase, Record};
 use super::verbs::Verbs;
 use crate::error::{Error, Result};
+use crate::exit::Exit;
 use crate::os::lock::Lock;
 use crate::os::root::Root;
 use crate::os::syslog::{self, Severity};
@@ -36,11 +37,13 @@ const FIRST_REQUEST: Duration = Duration::from_secs(10);
 /// How long a caller may take to confirm that an answer has arrived.
 const CONFIRMATION: Duration = Duration::from_secs(5);
 
+/// What spoils a snapshot.
+const STARTED_MEANWHILE: &str = "the server was started by somebody before the thaw came";
+
 /// How long to wait for an earlier keeper that is about to end.
 const PREDECESSOR: Duration = Duration::from_secs(5);
 
-/// Waits are cut into pieces of this length: the deadline counts from boot,
-/// through the sleep of a paused machine, which a wait's own clock does not.
+/// How long to wait for the next line of a verb before looking again.
 const SLICE: Duration = Duration::from_secs(30);
 
 /// What a keeper keeps.
@@ -63,6 +66,8 @@ struct Freezer {
     caller: String,
     budget: Option<u64>,
     began: Instant,
+    /// Whether the same caller's freeze is in force already.
+    renews: bool,
 }
 
 struct Keeper {
@@ -207,6 +212,7 @@ impl Keeper {
                     caller,
                     budget,
                     began: Instant::now(),
+                    renews: false,
                 });
                 self.begin(mode);
             }
@@ -234,15 +240,14 @@ impl Keeper {
                 }
             }
             Event::Asked(id, Request::Freeze { .. }) => {
-                let (who, phase) = self
-                    .record
-                    .as_ref()
-                    .map_or(("another caller", "frozen"), |r| {
-                        (r.caller.as_str(), r.phase.word())
-                    });
+                let (who, phase) = match (&self.record, &self.freezer) {
+                    (Some(record), _) => (record.caller.as_str(), record.phase.word()),
+                    (None, Some(freezer)) => (freezer.caller.as_str(), Phase::Freezing.word()),
+                    (None, None) => ("another caller", Phase::Resuming.word()),
+                };
                 let text = format!("{who} has a freeze of this server already ({phase})");
                 self.callers.warn(id, &text);
-                self.callers.done(id, crate::exit::Exit::Locked.code());
+                self.callers.done(id, Exit::Locked.code());
             }
             Event::Asked(id, Request::Thaw { caller }) => {
                 if self.wait_for_return(id, caller, true) {
@@ -254,7 +259,7 @@ impl Keeper {
                     self.cancel("it was aborted");
                 }
             }
-            Event::Asked(id, Request::Stay) => self.stay_down(id),
+            Event::Asked(id, Request::Stay { ran }) => self.stay_down(id, ran),
             Event::Asked(id, Request::Force) => self.force(id),
             Event::Asked(_, Request::Received) => {}
             Event::Said(line) => {
@@ -270,26 +275,37 @@ impl Keeper {
     /// Has a thaw or an abort wait for the server's return; false where the
     /// freeze is another product's, which it must not end.
     fn wait_for_return(&mut self, id: CallerId, caller: Option<String>, thaw: bool) -> bool {
-        let holder = self.record.as_ref().map(|record| record.caller.as_str());
-        let (Some(holder), Some(caller)) = (holder, caller) else {
-            self.waiting.push((id, thaw));
-            return true;
-        };
-        if caller == holder {
-            self.waiting.push((id, thaw));
-            return true;
+        let begins = self.freezer.as_ref().map(|freezer| &freezer.caller);
+        let holder = self.record.as_ref().map(|record| &record.caller);
+        if let (Some(holder), Some(caller)) = (holder.or(begins), &caller)
+            && holder != caller
+        {
+            let text = format!(
+                "the server is frozen for {holder}, not for {caller}: nothing was done; do not trust a snapshot of {caller}'s"
+            );
+            self.callers.warn(id, &text);
+            let locked = Exit::Locked.code();
+            self.callers.done(id, if thaw { locked } else { 0 });
+            return false;
         }
-        let text = format!(
-            "the server is frozen for {holder}, not for {caller}: nothing was done; do not trust a snapshot of {caller}'s"
-        );
-        self.callers.warn(id, &text);
-        let locked = crate::exit::Exit::Locked.code();
-        self.callers.done(id, if thaw { locked } else { 0 });
-        false
+        if self.record.is_some() {
+            self.waiting.push((id, thaw));
+        } else {
+            // The look at the server may wait long for another start or stop.
+            let text = "the freeze is given up before anything was touched";
+            self.callers.say(id, text);
+            let spent = Exit::BudgetSpent.code();
+            self.callers.done(id, if thaw { spent } else { 0 });
+        }
+        true
     }
 
-    /// The administrator's word: a stop while the server is down for a freeze.
-    fn stay_down(&mut self, id: CallerId) {
+    /// The administrator's word: a stop while the server is down for a freeze,
+    /// or was, until somebody started it.
+    fn stay_down(&mut self, id: CallerId, ran: bool) {
+        if ran {
+            self.not_held(STARTED_MEANWHILE);
+        }
         if let Some(record) = &mut self.record {
             record.stay_down = true;
             self.store();

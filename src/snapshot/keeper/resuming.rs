@@ -1,7 +1,7 @@
 //! The server's return: after a thaw, an abort, a freeze that did not come
 //! about, or when no thaw came.
 
-use super::Keeper;
+use super::{Keeper, STARTED_MEANWHILE};
 use crate::exit::Exit;
 use crate::os::syslog::Severity;
 use crate::snapshot::record::{Break, Broken, Mode, Phase, Record};
@@ -105,11 +105,8 @@ impl Keeper {
                 code
             };
         }
-        if !record.was_running {
-            self.say_waiting("The server was down before the freeze: it stays down");
-            return 0;
-        }
-        if record.stop_unfinished {
+        let was_running = record.was_running;
+        if was_running && record.stop_unfinished {
             // A start now would find the server running, and be satisfied.
             self.run(&["stop", "--for-snapshot"]);
             if let Some(record) = &mut self.record {
@@ -122,13 +119,17 @@ impl Keeper {
             .as_ref()
             .is_some_and(|record| record.broken.is_none());
         if held && self.facts().is_ok_and(|facts| facts.running) {
-            self.not_held("the server was started by somebody before the thaw came");
+            self.not_held(STARTED_MEANWHILE);
+            return 0;
+        }
+        if !was_running {
+            self.say_waiting("The server was down before the freeze: it stays down");
             return 0;
         }
         self.start()
     }
 
-    fn not_held(&mut self, why: &str) {
+    pub(super) fn not_held(&mut self, why: &str) {
         if let Some(record) = &mut self.record
             && record.broken.is_none()
         {
