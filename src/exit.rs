@@ -148,7 +148,7 @@ impl Exit {
     pub fn meaning(self) -> &'static str {
         match self {
             Exit::Done => "done; status: the server runs",
-            Exit::Failed => "failed: the server did not come up, or something still runs",
+            Exit::Failed => "failed; start: the server did not come up; stop: something still runs",
             Exit::Usage => "unknown verb or wrong arguments",
             Exit::NotRunning => "status: the server does not run",
             Exit::Privilege => "not enough privilege; status: cannot tell",
@@ -163,6 +163,13 @@ impl Exit {
             Exit::Signal(_) => "ended by a signal (128 + its number)",
             Exit::Passed(_) => "the code of the program that was run",
         }
+    }
+
+    /// The same for a sentence that names the verb: without what the code says
+    /// of single verbs.
+    pub fn brief(self) -> &'static str {
+        let meaning = self.meaning();
+        meaning.split_once("; ").map_or(meaning, |(brief, _)| brief)
     }
 }
 

@@ -8,7 +8,6 @@ use crate::domino::Partition;
 use crate::domino::lock::LOCK_FILE;
 use crate::domino::processes::{self, Role};
 use crate::domino::readiness::{self, Readiness};
-use crate::domino::state::State;
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
 use crate::os::lock::Lock;
@@ -32,16 +31,15 @@ fn answer(call: &Call, what: Health, ui: &mut Ui) -> Result<(bool, String)> {
         Ok(partition) => partition,
         Err(exit) => return Ok((exit == Exit::Done, "asked through sudo".to_owned())),
     };
-    let state = State::of(processes::find(&partition)?);
     let name = shown(&partition.name());
-    let Some(server) = state.server().map(|found| found.pid()) else {
+    let Some(server) = processes::server(&partition)? else {
         let nsd = |found: &processes::DominoProcess| found.role == Role::Nsd;
         return Ok(match what {
             Health::Ready => (false, format!("not ready: {name} does not run")),
             Health::Live if is_worked_on(&partition)? => {
                 (true, format!("live: rc_domino is at work with {name}"))
             }
-            Health::Live if state.processes().iter().any(nsd) => {
+            Health::Live if processes::find(&partition)?.iter().any(nsd) => {
                 (true, format!("live: NSD is at work with {name}"))
             }
             Health::Live => (false, format!("not live: {name} does not run")),

@@ -128,7 +128,8 @@ fn load(
 /// What is named on a command line may come from somebody whom sudo lets call
 /// this program and nothing else: it must not make him the Domino user.
 fn check_owner(file: &Path, identity: &Identity) -> Result<()> {
-    let found = std::fs::metadata(file).map_err(Error::file("read", file))?;
+    let found =
+        std::fs::metadata(file).map_err(|cause| not_taken(file.as_os_str(), &cause.to_string()))?;
     let his = found.uid() == 0 || found.uid() == identity.user.uid;
     if his && found.mode() & 0o022 == 0 {
         return Ok(());

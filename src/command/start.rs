@@ -129,10 +129,16 @@ fn through_unit(
         verdict = unit.state()?.verdict_of_start(&before);
     }
     if code != 0 {
-        let message = format!(
-            "systemd did not start {name}: {}; 'rc_domino systemlog' may show more",
-            verdict.meaning()
-        );
+        let message = match verdict {
+            Exit::Privilege => format!(
+                "systemd did not start {name}; start it as root, or let sudo or polkit allow '{}' to control the unit",
+                shown(&identity.user.name)
+            ),
+            other => format!(
+                "systemd did not start {name}: {}; 'rc_domino systemlog' may show more",
+                other.brief()
+            ),
+        };
         let outside = loading::load_as(call, identity, ui)
             .and_then(|partition| processes::find(&partition))
             .map(State::of);

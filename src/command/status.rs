@@ -111,7 +111,7 @@ fn answer(call: &Call, arguments: StatusArgs, ui: &mut Ui) -> Result<Exit> {
         })?;
     }
     let display = arguments.display.is_some();
-    if arguments.form().is_none() && processes::server_runs(&partition)? {
+    if arguments.form().is_none() && processes::server(&partition)?.is_some() {
         plain(&partition, true, display, ui);
         return Ok(Exit::Done);
     }

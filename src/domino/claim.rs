@@ -295,9 +295,16 @@ impl Elsewhere {
     }
 }
 
-/// Writes this host's claim, before the launch.
-pub fn take(work: &Work) -> Result<()> {
-    write(work.partition, &Claim::here(work.partition))
+/// Writes this host's claim, before the launch. Where nobody else can have the
+/// data it decides nothing: a full disk then keeps no server down.
+pub fn take(work: &mut Work) -> Result<()> {
+    match write(work.partition, &Claim::here(work.partition)) {
+        Err(error) if shared_type(work.partition).is_none() => {
+            work.reporter.warn(&error.to_string());
+            Ok(())
+        }
+        done => done,
+    }
 }
 
 /// The administrator's word that nobody else has the data, for the next start

@@ -1,6 +1,7 @@
 //! Compact, fixup, and the dated renames of log.nsf and domlog.nsf.
 
 use super::archive::move_file;
+use super::closure;
 use super::progress::Progress;
 use super::server_log::ServerLog;
 use super::tools::{Tool, ToolEnd, Work, run_to_log_watched};
@@ -34,7 +35,11 @@ pub fn maintain(work: &mut Work, which: Maintenance, options: &[OsString]) -> Re
     let tool = Tool::new(program, options.iter().cloned());
     let ended = run_to_log_watched(work, &tool, progress.every(), |reporter| {
         reporter.progress(&progress.line());
-    })?;
+    });
+    if was_broken_off(&ended) {
+        closure::mark_unclean(work, &format!("{name} was ended before it was done"));
+    }
+    let ended = ended?;
     let done = progress.line();
     log.append(format!("--- {name} finished ---\n").as_bytes())?;
     if ended.success() {
@@ -47,6 +52,15 @@ pub fn maintain(work: &mut Work, which: Maintenance, options: &[OsString]) -> Re
         ));
     }
     Ok(ended)
+}
+
+/// Whether the tool had databases open at its end that it did not close.
+fn was_broken_off(ended: &Result<ToolEnd>) -> bool {
+    match ended {
+        Ok(ToolEnd::Ended(status)) => status.code().is_none(),
+        Ok(ToolEnd::TimedOut) | Err(Error::Interrupted { .. }) => true,
+        Err(_) => false,
+    }
 }
 
 fn program_of(work: &Work, which: Maintenance) -> PathBuf {

@@ -239,20 +239,24 @@ pub fn find(partition: &Partition) -> Result<Vec<DominoProcess>> {
     find_among(&Programs::of(partition), partition.user.uid)
 }
 
-/// Whether the server itself runs. Reads no more than that takes, and nothing
+/// The server itself, if it runs. Reads no more than that takes, and nothing
 /// of what started after it: programs ask this often.
-pub fn server_runs(partition: &Partition) -> Result<bool> {
+pub fn server(partition: &Partition) -> Result<Option<Pid>> {
     let programs = Programs::of(partition);
     let own = process::self_pid();
+    let mut server = None;
     process::any(partition.user.uid, |sighting| {
         if sighting.pid == own || !programs.may_be_domino(sighting.exe) {
             return false;
         }
         let cmdline = sighting.arguments();
         let name = programs.program_of(sighting.exe, &cmdline);
-        name.is_some_and(|name| role_of(&name, &cmdline) == Role::Server)
+        let found = name.is_some_and(|name| role_of(&name, &cmdline) == Role::Server);
+        server = found.then_some(sighting.pid);
+        found
     })
-    .map_err(Error::Processes)
+    .map_err(Error::Processes)?;
+    Ok(server)
 }
 
 /// As [`find`], with the installation's places already resolved.

@@ -1,15 +1,13 @@
 //! Running a program to its end, within a limit, with its output handed on.
 
 use super::explain;
+use super::pipe::{Lines, Pipe};
 use super::process;
 use super::signals::{Signal, Signals};
 use super::spawn::{Child, Launch, Stream};
 use super::wait;
-use rustix::event::{PollFd, PollFlags};
-use rustix::io::Errno;
-use std::fs::File;
-use std::io::{self, PipeReader};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
@@ -18,13 +16,6 @@ pub const GRACE: Duration = Duration::from_secs(5);
 
 /// How often it is looked at whether a process group is empty.
 const GROUP_STEP: Duration = Duration::from_millis(20);
-
-/// The longest line that is handed on in one piece, in bytes.
-const LINE_MAX: usize = 64 * 1024;
-
-/// The most that is read from a pipe after the program has ended, in bytes: what
-/// it started may go on writing.
-const DRAIN_MAX: usize = 1024 * 1024;
 
 /// How a bounded run came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,7 +148,7 @@ fn watch(
             .and_then(|tick| ticked.checked_add(tick.every));
         let until = [deadline, next_tick].into_iter().flatten().min();
         let wake = {
-            let pipe = capture.pipe.as_ref().map(AsFd::as_fd);
+            let pipe = capture.as_fd();
             wait::wait_any_of(&[&handle], signals, pipe.as_slice(), until)?
         };
         if !wake.readable.is_empty() {
@@ -211,7 +202,7 @@ fn group_ended(child: &Child, capture: &mut Capture<'_>, deadline: Instant) -> i
         }
         let step = deadline.min(now + GROUP_STEP);
         let readable = {
-            let pipe = capture.pipe.as_ref().map(AsFd::as_fd);
+            let pipe = capture.as_fd();
             wait::wait_any(&[], None, pipe.as_slice(), Some(step))?.readable
         };
         if !readable.is_empty() && capture.read().is_err() {
@@ -223,9 +214,14 @@ fn group_ended(child: &Child, capture: &mut Capture<'_>, deadline: Instant) -> i
 
 /// Our end of a program's output and what to do with it.
 struct Capture<'a> {
-    pipe: Option<PipeReader>,
+    pipe: Option<Pipe>,
+    kept: Kept<'a>,
+}
+
+/// What was read of it, and where it goes.
+struct Kept<'a> {
     output: Output<'a>,
-    line: Vec<u8>,
+    lines: Lines,
     handed: u64,
     dropped: u64,
 }
@@ -235,42 +231,58 @@ impl<'a> Capture<'a> {
         let pipe = match output {
             Output::AsLaunched => None,
             Output::Lines { .. } | Output::Bytes { .. } => {
-                let (reader, writer) = io::pipe()?;
-                let writer: File = OwnedFd::from(writer).into();
+                let (pipe, writer) = Pipe::open()?;
                 if matches!(output, Output::Lines { .. }) {
                     launch.stderr = Stream::File(writer.try_clone()?);
                 }
                 launch.stdout = Stream::File(writer);
-                Some(reader)
+                Some(pipe)
             }
         };
-        Ok(Capture {
-            pipe,
+        let kept = Kept {
             output,
-            line: Vec::new(),
+            lines: Lines::default(),
             handed: 0,
             dropped: 0,
-        })
+        };
+        Ok(Capture { pipe, kept })
     }
 
-    /// Reads once what is there; at the end of the pipe that is closed.
-    fn read(&mut self) -> io::Result<usize> {
-        let Some(pipe) = &self.pipe else {
-            return Ok(0);
-        };
-        let mut buffer = [0u8; 16 * 1024];
-        let size = match rustix::io::read(pipe, &mut buffer) {
-            Ok(size) => size,
-            Err(Errno::INTR | Errno::AGAIN) => return Ok(0),
-            Err(error) => return Err(explain(error, "cannot read its output")),
-        };
-        if size == 0 {
-            self.pipe = None;
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.pipe.as_ref()?.as_fd()
+    }
+
+    /// Reads once what is there.
+    fn read(&mut self) -> io::Result<()> {
+        let kept = &mut self.kept;
+        if let Some(pipe) = &mut self.pipe {
+            pipe.read(&mut |bytes| kept.take(bytes))?;
         }
-        self.take(&buffer[..size])?;
-        Ok(size)
+        Ok(())
     }
 
+    /// Reads what is there now, without waiting for more.
+    fn drain(&mut self) -> io::Result<()> {
+        let kept = &mut self.kept;
+        match &mut self.pipe {
+            Some(pipe) => pipe.drain(&mut |bytes| kept.take(bytes)),
+            None => Ok(()),
+        }
+    }
+
+    /// Hands on a last line without a newline, and says what was dropped.
+    fn finish(&mut self) {
+        let Output::Lines { each, .. } = &mut self.kept.output else {
+            return;
+        };
+        self.kept.lines.finish(&mut |line| each(Piece::Line(line)));
+        if self.kept.dropped > 0 {
+            each(Piece::Dropped(self.kept.dropped));
+        }
+    }
+}
+
+impl Kept<'_> {
     fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.output {
             Output::AsLaunched => {}
@@ -288,47 +300,10 @@ impl<'a> Capture<'a> {
                 let kept = &bytes[..bytes.len().min(room)];
                 self.handed += kept.len() as u64;
                 self.dropped += (bytes.len() - kept.len()) as u64;
-                for part in kept.split_inclusive(|byte| *byte == b'\n') {
-                    self.line.extend_from_slice(part);
-                    if let Some(line) = self.line.strip_suffix(b"\n") {
-                        each(Piece::Line(line));
-                        self.line.clear();
-                    } else if self.line.len() >= LINE_MAX {
-                        each(Piece::Line(&self.line));
-                        self.line.clear();
-                    }
-                }
+                self.lines.add(kept, &mut |line| each(Piece::Line(line)));
             }
         }
         Ok(())
-    }
-
-    /// Reads what is in the pipe now, without waiting for more.
-    fn drain(&mut self) -> io::Result<()> {
-        let mut drained = 0;
-        while drained < DRAIN_MAX {
-            let Some(pipe) = &self.pipe else { break };
-            let mut polled = [PollFd::new(pipe, PollFlags::IN)];
-            if wait::poll_now(&mut polled)? == 0 {
-                break;
-            }
-            drained += self.read()?;
-        }
-        Ok(())
-    }
-
-    /// Hands on a last line without a newline, and says what was dropped.
-    fn finish(&mut self) {
-        let Output::Lines { each, .. } = &mut self.output else {
-            return;
-        };
-        if !self.line.is_empty() {
-            each(Piece::Line(&self.line));
-            self.line.clear();
-        }
-        if self.dropped > 0 {
-            each(Piece::Dropped(self.dropped));
-        }
     }
 }
 

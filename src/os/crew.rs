@@ -2,22 +2,13 @@
 
 use super::explain;
 use super::pidfd::ProcessHandle;
+use super::pipe::{Lines, Pipe};
 use super::signals::{Signal, Signals};
 use super::spawn::{Child, Launch, Stream};
 use super::wait;
-use rustix::event::{PollFd, PollFlags};
-use rustix::io::Errno;
-use std::fs::File;
-use std::io::{self, PipeReader};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::process::ExitStatus;
-
-/// The longest line that is handed on in one piece, in bytes.
-const LINE_MAX: usize = 64 * 1024;
-
-/// The most that is read from a pipe after its program has ended, in bytes:
-/// what it started may go on writing.
-const DRAIN_MAX: usize = 1024 * 1024;
 
 /// Which of a program's outputs a line came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,10 +126,10 @@ impl Member {
         let name = launch.program.clone();
         let failed =
             |error: io::Error| explain(error, format_args!("cannot run {}", name.display()));
-        let (out, writer) = io::pipe().map_err(failed)?;
-        let (err, complaints) = io::pipe().map_err(failed)?;
-        launch.stdout = Stream::File(File::from(OwnedFd::from(writer)));
-        launch.stderr = Stream::File(File::from(OwnedFd::from(complaints)));
+        let (out, writer) = Pipe::open().map_err(failed)?;
+        let (err, complaints) = Pipe::open().map_err(failed)?;
+        launch.stdout = Stream::File(writer);
+        launch.stderr = Stream::File(complaints);
         let child = launch.spawn()?;
         Ok(Member {
             handle: child.handle()?,
@@ -154,8 +145,7 @@ impl Member {
 
     fn open_pipes(&self, place: usize) -> impl Iterator<Item = (usize, usize, BorrowedFd<'_>)> {
         let sources = self.sources.iter().enumerate();
-        sources
-            .filter_map(move |(which, source)| Some((place, which, source.pipe.as_ref()?.as_fd())))
+        sources.filter_map(move |(which, source)| Some((place, which, source.pipe.as_fd()?)))
     }
 
     /// It has ended: what it still said, and how it ended.
@@ -173,63 +163,39 @@ impl Member {
 /// One of a program's outputs.
 struct Source {
     voice: Voice,
-    pipe: Option<PipeReader>,
-    line: Vec<u8>,
+    pipe: Pipe,
+    lines: Lines,
 }
 
 impl Source {
-    fn new(voice: Voice, pipe: PipeReader) -> Source {
+    fn new(voice: Voice, pipe: Pipe) -> Source {
         Source {
             voice,
-            pipe: Some(pipe),
-            line: Vec::new(),
+            pipe,
+            lines: Lines::default(),
         }
     }
 
-    /// Reads once what is there; at the end of the pipe that is closed.
-    fn read(&mut self, said: &mut dyn FnMut(Voice, &[u8])) -> io::Result<usize> {
-        let Some(pipe) = &self.pipe else {
-            return Ok(0);
-        };
-        let mut buffer = [0u8; 16 * 1024];
-        let size = match rustix::io::read(pipe, &mut buffer) {
-            Ok(size) => size,
-            Err(Errno::INTR | Errno::AGAIN) => return Ok(0),
-            Err(error) => return Err(explain(error, "cannot read a program's output")),
-        };
-        if size == 0 {
-            self.pipe = None;
-        }
-        for part in buffer[..size].split_inclusive(|byte| *byte == b'\n') {
-            self.line.extend_from_slice(part);
-            if let Some(line) = self.line.strip_suffix(b"\n") {
-                said(self.voice, line);
-                self.line.clear();
-            } else if self.line.len() >= LINE_MAX {
-                said(self.voice, &self.line);
-                self.line.clear();
-            }
-        }
-        Ok(size)
+    /// Reads once what is there.
+    fn read(&mut self, said: &mut dyn FnMut(Voice, &[u8])) -> io::Result<()> {
+        let (voice, lines) = (self.voice, &mut self.lines);
+        self.pipe.read(&mut |bytes| {
+            lines.add(bytes, &mut |line| said(voice, line));
+            Ok(())
+        })?;
+        Ok(())
     }
 
     /// Reads what is there now, without waiting for more, and hands on a last
     /// line without a newline.
     fn drain(&mut self, said: &mut dyn FnMut(Voice, &[u8])) -> io::Result<()> {
-        let mut drained = 0;
-        while drained < DRAIN_MAX {
-            let Some(pipe) = &self.pipe else { break };
-            let mut polled = [PollFd::new(pipe, PollFlags::IN)];
-            if wait::poll_now(&mut polled)? == 0 {
-                break;
-            }
-            drained += self.read(said)?;
-        }
-        self.pipe = None;
-        if !self.line.is_empty() {
-            said(self.voice, &self.line);
-            self.line.clear();
-        }
+        let (voice, lines) = (self.voice, &mut self.lines);
+        self.pipe.drain(&mut |bytes| {
+            lines.add(bytes, &mut |line| said(voice, line));
+            Ok(())
+        })?;
+        self.pipe.close();
+        lines.finish(&mut |line| said(voice, line));
         Ok(())
     }
 }

@@ -21,6 +21,7 @@ pub mod notify;
 pub mod open_files;
 pub mod peer;
 pub mod pidfd;
+pub mod pipe;
 pub mod process;
 mod procfs;
 pub mod replace;

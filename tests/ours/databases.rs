@@ -118,6 +118,15 @@ fn a_restart_that_is_interrupted_says_that_the_server_is_down() {
     restart.outcome().code(143).stderr_has("the server is down");
     assert_eq!(sandbox.launches().len(), 1);
     sandbox.run(&["status"]).code(3);
+    // What the tool had open is not whole before a server has opened it.
+    sandbox
+        .run(&["stop"])
+        .code(150)
+        .stderr_has("compact was ended before it was done");
+    sandbox.mode("");
+    sandbox.up();
+    sandbox.down();
+    sandbox.run(&["stop"]).code(0);
 }
 
 /// A line every ten seconds where no terminal shows it.

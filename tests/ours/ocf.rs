@@ -274,7 +274,8 @@ fn a_further_configuration_file() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
     with("start").code(5).says("nobody else may write");
     fs::remove_file(&file).unwrap();
-    with("start").code(1);
+    with("start").code(5).says("No such file");
+    with("validate-all").code(5);
     assert_eq!(sandbox.launches().len(), 1);
 }
 

@@ -9,6 +9,7 @@ scenarios![
     a_claim_of_this_host_at_an_earlier_boot_does_not_count,
     a_claim_of_another_host_on_a_disk_of_our_own_is_told,
     a_claim_that_says_nothing_does_not_count,
+    a_claim_that_cannot_be_written_is_told,
     what_a_server_left_behind_does_not_keep_the_next_one_down,
     a_data_directory_that_runs_elsewhere_is_left_alone needs Root,
 ];
@@ -88,6 +89,14 @@ fn a_claim_that_says_nothing_does_not_count() {
         sandbox.up();
         sandbox.down();
     }
+}
+
+/// A full disk, say. On one of this host's own the claim decides nothing.
+fn a_claim_that_cannot_be_written_is_told() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.data.join(CLAIM)).unwrap();
+    sandbox.run(&["start"]).code(0).stderr_has("cannot write");
+    sandbox.down();
 }
 
 /// A program that a server started has its input, and may outlive it.

@@ -260,4 +260,7 @@ fn a_restart_that_systemd_refuses_leaves_the_server_up() {
     run(&sandbox, &["status"]).code(0);
     run(&sandbox, &["stop"]).code(0);
     assert!(sandbox.processes().is_empty());
+    run(&sandbox, &["start"])
+        .code(4)
+        .stderr_has("as root, or let sudo or polkit allow");
 }

@@ -124,6 +124,7 @@ code 0 ct systemctl stop rc_domino
 code 3 ct $script status
 nothing_left
 
+# D125.
 echo "=== LSB codes and /var/lock/subsys"
 ct mkdir -p /var/lock/subsys
 marked() { ct test -e /var/lock/subsys/rc_domino; }

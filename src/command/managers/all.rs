@@ -6,6 +6,7 @@ use super::siblings::{Answer, Siblings, column, width};
 use super::table;
 use crate::cli::Persona;
 use crate::domino::Reporter;
+use crate::domino::figures::many;
 use crate::domino::partitions;
 use crate::domino::tools::number;
 use crate::error::{Error, Result, shown};
@@ -231,13 +232,14 @@ pub fn rows(users: &[OsString], answers: Vec<Answer>) -> Vec<Row> {
 /// A line for each server, and what they come to together.
 pub fn summary(verb: &OsStr, rows: &[Row], ui: &mut Ui) -> Exit {
     let users: Vec<OsString> = rows.iter().map(|row| row.user.clone()).collect();
-    ui.line(&format!("{} of {} servers:", shown(verb), rows.len()));
+    let servers = many(rows.len(), "server");
+    ui.line(&format!("{} of {servers}:", shown(verb)));
     for (row, name) in rows.iter().zip(column(&users, width(&users))) {
         let (tint, text) = match row.exit {
             Some(Exit::Done) => (Tint::Green, "done".to_owned()),
             Some(exit) => (
                 Tint::Red,
-                format!("exit code {}: {}", exit.code(), exit.meaning()),
+                format!("exit code {}: {}", exit.code(), exit.brief()),
             ),
             None => (Tint::Yellow, "not tried: asked to end before".to_owned()),
         };

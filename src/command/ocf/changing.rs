@@ -60,7 +60,7 @@ pub fn stop(agent: &Agent<'_>, ui: &mut Ui) -> Result<OcfExit> {
             ui,
             &format!(
                 "{}; nothing of it is left, so this stop is a success for the cluster",
-                exit.meaning()
+                exit.brief()
             ),
         ),
         other => agent.note(ui, &format!("'rc_domino stop': {}", told(other))),
@@ -83,7 +83,7 @@ pub fn stop(agent: &Agent<'_>, ui: &mut Ui) -> Result<OcfExit> {
 }
 
 fn told(exit: Exit) -> String {
-    format!("{} (exit code {})", exit.meaning(), exit.code())
+    format!("{} (exit code {})", exit.brief(), exit.code())
 }
 
 /// The configuration is read as data only: this process is root.

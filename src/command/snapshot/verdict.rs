@@ -25,7 +25,7 @@ pub fn pass_on(
             Ok(exit) => format!(
                 "Domino: {verb} answers {}: {}; do not trust this snapshot",
                 exit.code(),
-                exit.meaning()
+                exit.brief()
             ),
             Err(error) => format!(
                 "Domino: {verb} answers {}: {error}; do not trust this snapshot",

@@ -1,7 +1,7 @@
 #!/bin/bash
 # shellcheck disable=SC2016
 # rc_domino run as the first process of a container: a pid namespace of its own
-# without systemd, su or sudo, under a number that no table of users has.
+# without systemd, su or sudo, under a number that no table of users has (D132).
 # shellcheck source=tests/system/lib.sh
 . "$(dirname "$0")/../lib.sh"
 fail() { echo "FAILED: $*, with: $(ct cat /tmp/out)" >&2; exit 1; }
