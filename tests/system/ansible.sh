@@ -136,7 +136,10 @@ site=${hosts[1]}
 in_container "$site" sh -eu -c '
     mkdir -p /etc/sysconfig /opt/nashcom/startscript
     printf "# ours\nDOMINO_CONFIGURED=yes\nDOMINO_SETTLE_SECONDS=0.3\n" >/etc/sysconfig/rc_domino_config
-    printf "#!/bin/bash\n# the original\n" >/opt/nashcom/startscript/rc_domino_script'
+    printf "#!/bin/bash\n# the original\n" >/opt/nashcom/startscript/rc_domino_script
+    printf "#!/bin/bash\necho original >&2\nexit 9\n" >/usr/bin/rc_domino
+    chmod 755 /usr/bin/rc_domino
+    ln -s /opt/nashcom/startscript/rc_domino_script /usr/bin/domino'
 
 echo "=== check mode on hosts that have nothing"
 played install --check
@@ -157,7 +160,8 @@ for pair in "${hosts[0]}:domino-notify.service" "$site:domino.service" "$site:do
 done
 CT=$site
 ct grep -qx '# ours' /etc/sysconfig/rc_domino_config || fail "the site's configuration was replaced"
-ct grep -q 'the original' /opt/nashcom/startscript/replaced/startscript-rc_domino_script || fail "the original was not kept"
+[ "$(ct ls /opt/nashcom/startscript/replaced | tr '\n' ' ')" = 'bin-rc_domino startscript-rc_domino_script ' ] ||
+    fail "of the original was kept: $(ct ls /opt/nashcom/startscript/replaced)"
 code 0 ct rc_domino check
 CT=${hosts[0]}
 code 0 ct rc_domino check
@@ -227,8 +231,16 @@ grep -E '^(fatal|failed)' "$STATE/rolling-restart.log" | cut -c 1-150 | sed 's/^
 [ "${before[3]}" = "${after[3]}" ] || fail "the partition after the failure was restarted"
 grep -q traveler "$STATE/rolling-restart.log" || fail "it is not told why: $(cat "$STATE/rolling-restart.log")"
 
+echo "=== another kind of unit, while the server runs"
+played install --limit "$site" -e rc_domino_unit=notify
+[ "$(ct systemctl is-enabled domino.service domino@app.service domino-notify.service domino-notify@app.service | tr '\n' ' ')" = \
+    'disabled disabled enabled enabled ' ] || fail "the units are not switched"
+[ "$(pid_of "$site")" = "${after[1]}" ] || fail "the role restarted the server"
+played rolling-restart --limit "$site"
+for unit in domino-notify.service domino-notify@app.service; do state_is $unit active; done
+for unit in domino.service domino@app.service; do state_is $unit inactive; done
+
 echo "=== a host that cannot be reached ends it"
-played install --limit "$site"
 mapfile -t before < <(pids)
 mv "$STATE/$site.pid" "$STATE/away"
 playbook rolling-restart && fail "the roll-out went on"
