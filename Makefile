@@ -45,6 +45,12 @@ cluster-test:
 sysv-test:
 	tests/system/sysv.sh
 
+# The Ansible role against three containers with systemd; as root, 77 where it
+# cannot run.
+.PHONY: ansible-test
+ansible-test:
+	tests/system/ansible.sh
+
 # Snapshots of a real virtual machine; 77 where it cannot run. Its first run
 # builds the guest. CASES="thaw keeper": only cases with these words.
 vm-test:
