@@ -100,13 +100,14 @@ pub fn append(root: &Root, entry: &Entry) -> io::Result<()> {
 }
 
 /// Whether shutdowns grow towards the budget: the longest of the last five
-/// clean freezes by stop took more than seven tenths of it. Returns that
+/// clean freezes took more than seven tenths of it. Returns that
 /// freeze's seconds and its budget.
 pub fn growing(entries: &[Entry], user: &str, caller: &str) -> Option<(f64, u64)> {
     let recent = entries
         .iter()
         .rev()
-        .filter(|entry| entry.user == user && entry.caller == caller && entry.verb == "freeze")
+        .filter(|entry| entry.user == user && entry.caller == caller)
+        .filter(|entry| entry.verb == "freeze" && entry.outcome == Exit::Done.code())
         .take(5);
     let longest = recent
         .filter(|entry| entry.budget_seconds.is_some())
