@@ -223,7 +223,9 @@ fn through_unit(
         check(&partition)?;
     }
     let rest = with_work(&partition, ui, |work| {
-        if matches!(verdict, Exit::Unclean | Exit::Crashed) {
+        if matches!(verdict, Exit::Unclean | Exit::Crashed)
+            && closure::remembered(work.partition).is_none()
+        {
             // systemd may have killed what its stop command could not.
             closure::mark_unclean(work, "systemd had to end the server");
         }
