@@ -81,15 +81,6 @@ pub struct Conversation {
     pub force: bool,
 }
 
-/// Starts a keeper for this user's server; the name of its unit, where systemd
-/// runs the host.
-pub fn start_keeper(call: &Call, identity: &Identity) -> Result<String> {
-    let (uid, own) = (identity.user.uid, std::process::id());
-    let unit = format!("rc_domino-snapshot-{uid}-{own}");
-    keeping::verbs(call, identity)?.detach_keeper(&call.root, &unit)?;
-    Ok(unit)
-}
-
 /// How a conversation ended.
 enum End {
     /// With this answer.
@@ -178,7 +169,7 @@ impl Conversation {
         if let Some(session) = open()? {
             return Ok(Ok(session));
         }
-        let unit = start_keeper(call, identity)?;
+        let unit = keeping::start_keeper(call, identity)?;
         let end = Instant::now() + KEEPER_LIMIT;
         let mut pause = Duration::from_millis(1);
         loop {

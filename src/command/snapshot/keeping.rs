@@ -42,10 +42,17 @@ pub fn second(call: &Call, pid: i32) -> Result<Exit> {
     let identity = identity::settle(call)?;
     let keeper = Pid::new(pid).ok_or_else(|| Error::Usage(format!("{pid} is no pid")))?;
     let place = Place::of(&call.root, identity.user.uid);
-    keeper::second::watch(keeper, &place, || {
-        super::asking::start_keeper(call, &identity).map(drop)
-    })?;
+    keeper::second::watch(keeper, &place, || start_keeper(call, &identity).map(drop))?;
     Ok(Exit::Done)
+}
+
+/// Starts a keeper for this user's server; the name of its unit, where systemd
+/// runs the host.
+pub fn start_keeper(call: &Call, identity: &Identity) -> Result<String> {
+    let (uid, own) = (identity.user.uid, std::process::id());
+    let unit = format!("rc_domino-snapshot-{uid}-{own}");
+    verbs(call, identity)?.detach_keeper(&call.root, &unit)?;
+    Ok(unit)
 }
 
 /// How the keeper runs this program again for this user's server.
