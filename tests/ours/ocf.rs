@@ -14,9 +14,11 @@ scenarios![
     what_a_crash_left_is_a_failure_until_it_is_stopped,
     a_start_that_fails_says_why,
     a_start_waits_for_readiness,
-    probes_find_nothing_where_nothing_can_be,
+    // Without a configuration any server of the user counts: it takes one of his own.
+    probes_find_nothing_where_nothing_can_be needs Root,
     deeper_monitors_ask_the_console_and_the_port,
-    a_further_configuration_file,
+    // Without a configuration any server of the user counts: it takes one of his own.
+    a_further_configuration_file needs Root,
     a_shutdown_longer_than_the_cluster_waits_is_said,
     a_stop_that_the_cluster_killed_keeps_nobody_waiting,
     wrong_calls_have_their_codes,
