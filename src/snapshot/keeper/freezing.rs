@@ -20,19 +20,6 @@ const ENTER_LIMIT: u64 = 120;
 /// not, and its record must be there.
 const GUARD: Duration = Duration::from_secs(5);
 
-/// Answers of a verb that mean: nothing was touched.
-fn untouched(code: u8) -> bool {
-    [
-        Exit::Usage,
-        Exit::Privilege,
-        Exit::NotInstalled,
-        Exit::NotConfigured,
-        Exit::Locked,
-    ]
-    .map(Exit::code)
-    .contains(&code)
-}
-
 impl Keeper {
     /// Looks at the server and writes the record; nothing is touched before
     /// that is done.
@@ -164,7 +151,9 @@ impl Keeper {
             .map(Exit::code)
             .contains(&code);
         if let Some(record) = &mut self.record {
-            record.stop_unfinished = mode == Mode::Stop && !down;
+            // One that waited in vain for the lock has told nobody to quit.
+            let told = code != Exit::Locked.code();
+            record.stop_unfinished = mode == Mode::Stop && !down && told;
         }
         if self.forced && down {
             code = Exit::Unclean.code();
@@ -227,28 +216,19 @@ impl Keeper {
     }
 
     /// The freeze did not come about: the caller hears it, and what was
-    /// touched is brought back.
+    /// touched is brought back. That is never told from the code: a stop that
+    /// answers 153 may have seen systemd's stop through before it had to wait.
     fn fail(&mut self, code: u8) {
         let took = self.freezer.as_ref().map(|freezer| freezer.began.elapsed());
         self.remember("freeze", code, took.unwrap_or_default());
-        // What the first freeze of two has touched is there to be undone.
-        let untouched = untouched(code) && !self.renews();
         if let Some(freezer) = self.freezer.take() {
-            if !untouched {
-                self.callers.warn(
-                    freezer.id,
-                    "nothing is frozen: what was begun is being undone, a server that ran is started again",
-                );
-            }
+            self.callers.warn(
+                freezer.id,
+                "nothing is frozen: what was begun is being undone, a server that ran is started again",
+            );
             self.callers.done(freezer.id, code);
         }
-        if untouched {
-            let _ = Record::remove(&self.place);
-            self.record = None;
-            self.finished = true;
-        } else {
-            self.turn_back(&format!("it failed with code {code}"));
-        }
+        self.turn_back(&format!("it failed with code {code}"));
     }
 
     /// From a freeze back to a server as it was, without a thaw.

@@ -96,14 +96,11 @@ impl Keeper {
             let code = self
                 .run(&["__backup-mode", "leave", "--limit", LEAVE_LIMIT])
                 .0;
-            if code == Exit::BudgetSpent.code() {
-                self.not_held("backup mode was lost before the thaw");
+            if code != Exit::BudgetSpent.code() {
+                return code;
             }
-            return if code == Exit::BudgetSpent.code() {
-                0
-            } else {
-                code
-            };
+            self.not_held("backup mode was lost before the thaw");
+            return 0;
         }
         let was_running = record.was_running;
         if was_running && record.stop_unfinished {
