@@ -26,19 +26,7 @@ const ROUNDS: usize = 15;
 const LIMIT: f64 = 50.0;
 
 fn main() -> ExitCode {
-    let arguments: Vec<_> = std::env::args_os().collect();
-    // Under the name of a Domino program this file is that program.
-    if let Some(code) = standin::dispatch(&arguments) {
-        return ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1));
-    }
-    let mut table = Table::default();
-    let measured = measure(&mut table);
-    run_directory::remove();
-    let kept = table.print();
-    if let Err(error) = &measured {
-        eprintln!("bench: {error}");
-    }
-    ExitCode::from(u8::from(!kept || measured.is_err()))
+    common::table_of(measure)
 }
 
 fn prepared(sandbox: &Sandbox, program: std::path::PathBuf, words: &[&str]) -> Command {

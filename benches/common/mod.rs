@@ -3,6 +3,27 @@
 pub mod host;
 pub mod measure;
 
+use std::io;
+use std::process::ExitCode;
+
+/// A benchmark's main: measures, prints the table, fails where a limit is
+/// missed or something could not be measured.
+pub fn table_of(measure: fn(&mut Table) -> io::Result<()>) -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    // Under the name of a Domino program this file is that program.
+    if let Some(code) = crate::standin::dispatch(&arguments) {
+        return ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1));
+    }
+    let mut table = Table::default();
+    let measured = measure(&mut table);
+    crate::support::run_directory::remove();
+    let kept = table.print();
+    if let Err(error) = &measured {
+        eprintln!("bench: {error}");
+    }
+    ExitCode::from(u8::from(!kept || measured.is_err()))
+}
+
 /// Rows of what, ours, other and limit. The verdict is none where something
 /// was not measured.
 #[derive(Default)]
