@@ -233,29 +233,21 @@ mod tests {
         }
     }
 
-    /// The shells themselves are the reference, where they are installed.
+    /// The shells themselves are the reference; those that a host may lack are
+    /// asked by a scenario, which says so there.
     #[test]
-    fn shells_accept_their_scripts() {
-        for (shell, program) in [
-            (Shell::Bash, "bash"),
-            (Shell::Zsh, "zsh"),
-            (Shell::Fish, "fish"),
-        ] {
-            let started = Command::new(program)
-                .arg("-n")
-                .stdin(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn();
-            let Ok(mut child) = started else {
-                eprintln!("NOT TESTED: there is no {program} here");
-                continue;
-            };
-            let mut input = child.stdin.take().unwrap();
-            input.write_all(script(shell).as_bytes()).unwrap();
-            drop(input);
-            let output = child.wait_with_output().unwrap();
-            assert!(output.status.success(), "{program}: {output:?}");
-        }
+    fn bash_accepts_its_script() {
+        let mut child = Command::new("bash")
+            .arg("-n")
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(script(Shell::Bash).as_bytes()).unwrap();
+        drop(input);
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
     }
 
     #[test]
@@ -268,20 +260,15 @@ mod tests {
                 line.replace("rc_domino", "true").replace("  ", " ''"),
                 words.len() - 1
             );
-            let output = Command::new("bash").args(["-c", &call]).output();
-            output
-                .ok()
-                .map(|output| String::from_utf8(output.stdout).unwrap())
+            let output = Command::new("bash").args(["-c", &call]).output().unwrap();
+            String::from_utf8(output.stdout).unwrap()
         };
-        let Some(found) = ask("rc_domino sta") else {
-            eprintln!("NOT TESTED: there is no bash here");
-            return;
-        };
+        let found = ask("rc_domino sta");
         assert!(
             found.contains("start") && found.contains("status"),
             "{found}"
         );
-        assert_eq!(ask("rc_domino --user x completions f").unwrap(), "fish\n");
-        assert_eq!(ask("rc_domino start --wa").unwrap(), "--wait\n");
+        assert_eq!(ask("rc_domino --user x completions f"), "fish\n");
+        assert_eq!(ask("rc_domino start --wa"), "--wait\n");
     }
 }

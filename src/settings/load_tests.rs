@@ -391,23 +391,3 @@ fn root_peeks_at_plain_lines_and_executes_nothing() {
     );
     assert_eq!(peek("DOMINO_SYSTEMD_NAME").unwrap().0, "crlf");
 }
-
-#[test]
-fn as_root_a_file_that_needs_bash_is_refused() {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: not root");
-        return;
-    }
-    let host = Host::with("DOMINO_CONFIGURED=$(echo yes)\n");
-    let error = load(&host.root(), OsStr::new("notes"), &[])
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("rc_domino_config:1: a command substitution"),
-        "{error}"
-    );
-    assert!(
-        error.contains("root does not execute configuration"),
-        "{error}"
-    );
-}

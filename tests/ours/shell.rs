@@ -17,6 +17,8 @@ scenarios![
     help_explains_a_verb,
     update_says_how,
     completions_for_each_shell,
+    zsh_accepts_its_completions needs Zsh,
+    fish_accepts_its_completions needs Fish,
     the_menu_shows_state_and_leaves,
     the_menu_asks_before_it_stops,
     the_menu_redraws_the_state_alone,
@@ -148,6 +150,27 @@ fn update_says_how() {
         .code(0)
         .stdout_has(env!("CARGO_PKG_VERSION"))
         .stdout_has("never looks for updates");
+}
+
+fn zsh_accepts_its_completions() {
+    accepts("zsh");
+}
+
+fn fish_accepts_its_completions() {
+    accepts("fish");
+}
+
+/// The shell itself is the reference.
+fn accepts(shell: &str) {
+    let sandbox = Sandbox::new();
+    let script = sandbox.run(&["completions", shell]).code(0).stdout;
+    let script = sandbox.file("completions", script);
+    let checked = std::process::Command::new(shell)
+        .arg("-n")
+        .arg(script)
+        .output()
+        .unwrap();
+    assert!(checked.status.success(), "{checked:?}");
 }
 
 fn completions_for_each_shell() {

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 
 scenarios![
     commands_in_it_run_as_the_user_only needs Root,
+    root_itself_refuses_to_read_them needs Root,
     what_decides_the_user_is_no_users_file needs Root,
     the_user_root_is_refused needs Root,
     a_configuration_only_its_user_may_read needs Root,
@@ -63,6 +64,20 @@ fn commands_in_it_run_as_the_user_only() {
         );
     }
     assert_eq!(seen, 7, "bash did read it as the user");
+}
+
+/// Should a caller forget to switch: the reader itself asks no shell then.
+fn root_itself_refuses_to_read_them() {
+    let mut sandbox = host();
+    sandbox.raw("DOMINO_TZ=$(echo UTC)");
+    let root = rc_domino::os::root::Root::at(sandbox.root.clone());
+    let refused = rc_domino::settings::load(&root, std::ffi::OsStr::new("notes"), &[]);
+    let error = refused.unwrap_err().to_string();
+    assert!(error.contains("a command substitution"), "{error}");
+    assert!(
+        error.contains("root does not execute configuration"),
+        "{error}"
+    );
 }
 
 fn what_decides_the_user_is_no_users_file() {

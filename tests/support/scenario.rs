@@ -14,6 +14,10 @@ pub enum Need {
     Sudo,
     /// Root, and csh.
     Csh,
+    /// The shell zsh.
+    Zsh,
+    /// The shell fish.
+    Fish,
     /// A kernel that tells how any process ended.
     ExitInfo,
 }
@@ -57,6 +61,8 @@ impl Scenario {
         match self.need {
             Need::Nothing => None,
             Need::ExitInfo => (!kernel_tells_exits()).then_some("needs Linux 6.15"),
+            Need::Zsh => (!installed("zsh")).then_some("zsh is not installed"),
+            Need::Fish => (!installed("fish")).then_some("fish is not installed"),
             _ if !is_root() => Some("needs root"),
             Need::Sudo if !installed("sudo") => Some("sudo is not installed"),
             Need::Csh if !installed("csh") && !installed("tcsh") => Some("csh is not installed"),
