@@ -9,60 +9,16 @@
 # than /var/tmp. Ends with 77 where it cannot run here.
 # shellcheck disable=SC2016
 # (Single quotes are for the shell in the container.)
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
-cd "$here/../.." || exit 1
-
-not_run() {
-    echo "NOT RUN: ansible test: $*"
-    exit 77
-}
-[ "$(id -u)" = 0 ] || not_run "it needs root"
-for tool in systemd-nspawn nsenter; do
-    command -v "$tool" >/dev/null || not_run "$tool is not installed (Debian: systemd-container, util-linux)"
-done
-command -v ansible-playbook >/dev/null || not_run "ansible-playbook is not installed (pip install ansible-core, in a venv)"
-scratch=${SCRATCH:-/var/tmp}
-if [ -z "${ANSIBLE_ROOTFS:-}" ]; then
-    ANSIBLE_ROOTFS=$scratch/rc_domino-ansible-rootfs
-    if [ ! -e "$ANSIBLE_ROOTFS/etc/machine-id" ]; then
-        command -v mmdebstrap >/dev/null || not_run "mmdebstrap is not installed"
-        packages=systemd-sysv,dbus,procps,iproute2,util-linux,sudo,python3
-        mmdebstrap --quiet --variant=minbase --include=$packages bookworm "$ANSIBLE_ROOTFS.new" ||
-            not_run "no root file system could be made"
-        : >"$ANSIBLE_ROOTFS.new/etc/machine-id"
-        mv "$ANSIBLE_ROOTFS.new" "$ANSIBLE_ROOTFS"
-    fi
-fi
-target=${CARGO_TARGET_DIR:-target}/x86_64-unknown-linux-gnu
-if [ -z "${PROGRAM:-}" ]; then
-    cargo build --quiet --release || exit 1
-    PROGRAM=$target/release/rc_domino
-fi
-if [ -z "${STANDIN:-}" ]; then
-    cargo build --quiet --example standin || exit 1
-    STANDIN=$target/debug/examples/standin
-fi
-
-ROOTFS=$ANSIBLE_ROOTFS
-STATE=$(mktemp -d "$scratch/rc_domino-ansible.XXXXXX") || exit 1
-STAGE=$STATE/stage
+SUITE='ansible test'
+# shellcheck source=tests/system/driver.sh
+. "$(dirname "$0")/driver.sh"
+need 'ansible-playbook:pip install ansible-core, in a venv'
+root_file_system "${ANSIBLE_ROOTFS:-}" ansible-rootfs iproute2,sudo,python3
+programs
+workshop ansible
 CT=an-1-$$
 hosts=("an-1-$$" "an-2-$$" "an-3-$$")
-export ROOTFS STATE STAGE CT
-# shellcheck source=tests/system/lib.sh
-. "$here/lib.sh"
-clean() {
-    local host
-    for host in "${hosts[@]}"; do down "$host"; done
-    rm -rf "$STATE"
-}
-trap clean EXIT
-trap 'exit 130' INT TERM
-mkdir -p "$STAGE"
-chmod 755 "$STATE" "$STAGE"
-install -m 755 "$STANDIN" "$STAGE/standin"
-PROGRAM=$(realpath "$PROGRAM")
+export CT
 
 # What Ansible takes for ssh: the last two arguments are host and command.
 cat >"$STATE/ssh" <<'END'

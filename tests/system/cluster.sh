@@ -9,49 +9,19 @@
 # SCRATCH another place than /var/tmp. Ends with 77 where it cannot run here.
 # shellcheck disable=SC2016
 # (Single quotes are for the shell in the container.)
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
-cd "$here/../.." || exit 1
-
-not_run() {
-    echo "NOT RUN: cluster test: $*"
-    exit 77
-}
-[ "$(id -u)" = 0 ] || not_run "it needs root"
-for tool in systemd-nspawn nsenter unshare ip; do
-    command -v "$tool" >/dev/null || not_run "$tool is not installed (Debian: systemd-container, util-linux, iproute2)"
-done
-scratch=${SCRATCH:-/var/tmp}
-if [ -z "${HA_ROOTFS:-}" ]; then
-    HA_ROOTFS=$scratch/rc_domino-ha-rootfs
-    if [ ! -e "$HA_ROOTFS/etc/machine-id" ]; then
-        command -v mmdebstrap >/dev/null || not_run "mmdebstrap is not installed"
-        packages=systemd-sysv,dbus,procps,iproute2,util-linux,pacemaker,corosync,pcs
-        packages=$packages,resource-agents,pacemaker-cli-utils,pacemaker-resource-agents,libxml2-utils
-        mmdebstrap --quiet --variant=minbase --include=$packages bookworm "$HA_ROOTFS.new" ||
-            not_run "no root file system could be made"
-        : >"$HA_ROOTFS.new/etc/machine-id"
-        mv "$HA_ROOTFS.new" "$HA_ROOTFS"
-    fi
-fi
-[ -x "$HA_ROOTFS/usr/sbin/pacemakerd" ] || not_run "$HA_ROOTFS holds no pacemaker"
-target=${CARGO_TARGET_DIR:-target}/x86_64-unknown-linux-gnu
-if [ -z "${PROGRAM:-}" ]; then
-    cargo build --quiet --release || exit 1
-    PROGRAM=$target/release/rc_domino
-fi
+SUITE='cluster test'
+# shellcheck source=tests/system/driver.sh
+. "$(dirname "$0")/driver.sh"
+need unshare:util-linux ip:iproute2
+packages=iproute2,pacemaker,corosync,pcs,resource-agents,pacemaker-cli-utils,pacemaker-resource-agents
+root_file_system "${HA_ROOTFS:-}" ha-rootfs "$packages,libxml2-utils"
+[ -x "$ROOTFS/usr/sbin/pacemakerd" ] || not_run "$ROOTFS holds no pacemaker"
+programs
 if [ -z "${CLUSTER_INSIDE:-}" ]; then
-    cargo build --quiet --example standin || exit 1
     # The bridge is nobody else's business.
-    CLUSTER_INSIDE=1 HA_ROOTFS=$HA_ROOTFS PROGRAM=$PROGRAM exec unshare --net "$here/cluster.sh"
+    CLUSTER_INSIDE=1 HA_ROOTFS=$ROOTFS exec unshare --net "$here/cluster.sh"
 fi
-
-ROOTFS=$HA_ROOTFS
-STATE=$(mktemp -d "$scratch/rc_domino-cluster.XXXXXX") || exit 1
-STAGE=$STATE/stage
-export ROOTFS STATE STAGE
-# shellcheck source=tests/system/lib.sh
-. "$here/lib.sh"
+workshop cluster
 run=$$
 # Containers of this run, by node.
 ct_of() { echo "ha-$run-$1"; }
@@ -60,19 +30,8 @@ on() {
     shift
     in_container "$(ct_of "$node")" "$@"
 }
-clean() {
-    local node
-    for node in node1 node2; do down "$(ct_of $node)"; done
-    rm -rf "$STATE"
-}
-trap clean EXIT
-trap 'exit 130' INT TERM
-
-mkdir -p "$STAGE/root" "$STATE/shared"
-chmod 755 "$STATE" "$STAGE" "$STAGE/root" "$STATE/shared"
-make -s install BINARY="$PROGRAM" build= DESTDIR="$STAGE/root" -o build >/dev/null || exit 1
-cp "$target/debug/examples/standin" "$STAGE/standin"
-chmod 755 "$STAGE/standin"
+mkdir -p "$STATE/shared"
+chmod 755 "$STATE/shared"
 
 ip link set lo up
 ip link add br0 type bridge || not_run "no bridge can be made"

@@ -5,58 +5,23 @@
 # SYSV_ROOTFS names a Debian root file system with systemd, insserv and
 # initscripts; without it one is made with mmdebstrap and kept under /var/tmp.
 # PROGRAM names another binary than the release build, SCRATCH another place
-# than /var/tmp, RC_ALL the original's rc_all, which is run where it is given.
+# than /var/tmp, RC_ALL the original's rc_all and CHKCONFIG a static chkconfig,
+# which are run where they are given.
 # Ends with 77 where it cannot run here.
 # shellcheck disable=SC2016
 # (Single quotes are for the shell in the container.)
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
-cd "$here/../.." || exit 1
-
-not_run() {
-    echo "NOT RUN: sysv test: $*"
-    exit 77
-}
-[ "$(id -u)" = 0 ] || not_run "it needs root"
-for tool in systemd-nspawn nsenter; do
-    command -v "$tool" >/dev/null || not_run "$tool is not installed (Debian: systemd-container, util-linux)"
-done
-scratch=${SCRATCH:-/var/tmp}
-if [ -z "${SYSV_ROOTFS:-}" ]; then
-    SYSV_ROOTFS=$scratch/rc_domino-sysv-rootfs
-    if [ ! -e "$SYSV_ROOTFS/etc/machine-id" ]; then
-        command -v mmdebstrap >/dev/null || not_run "mmdebstrap is not installed"
-        packages=systemd-sysv,dbus,procps,util-linux,insserv,initscripts,rsyslog
-        mmdebstrap --quiet --variant=minbase --include=$packages bookworm "$SYSV_ROOTFS.new" ||
-            not_run "no root file system could be made"
-        : >"$SYSV_ROOTFS.new/etc/machine-id"
-        mv "$SYSV_ROOTFS.new" "$SYSV_ROOTFS"
-    fi
-fi
-target=${CARGO_TARGET_DIR:-target}/x86_64-unknown-linux-gnu
-if [ -z "${PROGRAM:-}" ]; then
-    cargo build --quiet --release || exit 1
-    PROGRAM=$target/release/rc_domino
-fi
-cargo build --quiet --example standin || exit 1
-
-ROOTFS=$SYSV_ROOTFS
-STATE=$(mktemp -d "$scratch/rc_domino-sysv.XXXXXX") || exit 1
-STAGE=$STATE/stage
+SUITE='sysv test'
+# shellcheck source=tests/system/driver.sh
+. "$(dirname "$0")/driver.sh"
+# shellcheck disable=SC2119
+need
+root_file_system "${SYSV_ROOTFS:-}" sysv-rootfs insserv,initscripts,rsyslog
+programs
+workshop sysv
 CT=sysv-$$
-export ROOTFS STATE STAGE CT
-# shellcheck source=tests/system/lib.sh
-. "$here/lib.sh"
-trap 'down "$CT"; rm -rf "$STATE"' EXIT
-trap 'exit 130' INT TERM
-mkdir -p "$STAGE/root"
-chmod 755 "$STATE" "$STAGE" "$STAGE/root"
-make -s install BINARY="$PROGRAM" build= DESTDIR="$STAGE/root" -o build >/dev/null || exit 1
-cp "$target/debug/examples/standin" "$STAGE/standin"
-chmod 755 "$STAGE/standin"
-if [ -n "${RC_ALL:-}" ]; then
-    install -m 755 "$RC_ALL" "$STAGE/rc_all"
-fi
+export CT
+[ -z "${RC_ALL:-}" ] || install -m 755 "$RC_ALL" "$STAGE/rc_all"
+[ -z "${CHKCONFIG:-}" ] || install -m 755 "$CHKCONFIG" "$STAGE/chkconfig"
 
 echo "=== a container without a unit for Domino"
 up "$CT"
@@ -96,13 +61,24 @@ code 0 ct update-rc.d rc_domino disable
 case $(links rc_domino) in *Src_domino*) fail "disable left $(links rc_domino)" ;; esac
 code 0 ct update-rc.d -f rc_domino remove
 
-if ct sh -c 'command -v chkconfig' >/dev/null 2>&1; then
+if [ -n "${CHKCONFIG:-}" ]; then
     echo "=== chkconfig"
-    code 0 ct chkconfig --add rc_domino
-    code 0 ct chkconfig --list rc_domino
-    said 3:on
+    chkconfig=/stage/chkconfig
+    code 0 ct $chkconfig --add rc_domino
+    got=$(links rc_domino)
+    [ "$got" = "$wanted" ] || fail "chkconfig made $got"
+    code 0 ct $chkconfig --list rc_domino
+    for level in 0:off 1:off 2:off 3:on 4:on 5:on 6:off; do said $level; done
+    code 0 ct $chkconfig rc_domino off
+    case $(links rc_domino) in *Src_domino*) fail "off left $(links rc_domino)" ;; esac
+    code 0 ct $chkconfig --level 35 rc_domino on
+    case $(links rc_domino) in *rc3.d/Src_domino*rc4.d/Krc_domino*rc5.d/Src_domino*) ;; *) fail "on made $(links rc_domino)" ;; esac
+    # As init calls it: by the name of the link.
+    code 3 ct sh -c '/etc/rc3.d/S??rc_domino status'
+    code 0 ct $chkconfig --del rc_domino
+    [ -z "$(links rc_domino)" ] || fail "chkconfig --del left $(links rc_domino)"
 else
-    echo "NOT RUN: chkconfig is not in $ROOTFS; its header is looked at only"
+    echo "NOT RUN: chkconfig, which Debian does not have; its header is looked at only"
 fi
 # What chkconfig(8) asks for: levels, start and stop priority, a description.
 ct grep -qE '^# chkconfig: [0-9-]+ [0-9]+ [0-9]+$' $script || fail "no chkconfig line"
