@@ -311,13 +311,6 @@ impl Kept<'_> {
 mod tests {
     use super::*;
 
-    fn shell(script: &str) -> Launch {
-        let mut launch = Launch::new("/bin/sh");
-        launch.args = vec!["-c".into(), script.into()];
-        launch.env = vec![("PATH".into(), "/usr/bin:/bin".into())];
-        launch
-    }
-
     fn lines(script: &str, bound: u64, limit: Option<Duration>) -> (Ended, Vec<String>) {
         let mut seen = Vec::new();
         let mut each = |piece: Piece<'_>| {
@@ -330,7 +323,7 @@ mod tests {
             bound,
             each: &mut each,
         };
-        let ended = run_bounded(shell(script), limit, None, output).unwrap();
+        let ended = run_bounded(Launch::shell(script), limit, None, output).unwrap();
         (ended, seen)
     }
 
@@ -382,7 +375,12 @@ mod tests {
         let signals = Signals::block().unwrap();
         // SAFETY: the thread is this one.
         unsafe { libc::pthread_kill(libc::pthread_self(), libc::SIGINT) };
-        let ended = run_bounded(shell("sleep 20"), None, Some(&signals), Output::AsLaunched);
+        let ended = run_bounded(
+            Launch::shell("sleep 20"),
+            None,
+            Some(&signals),
+            Output::AsLaunched,
+        );
         assert_eq!(ended.unwrap(), Ended::Interrupted(Signal::SIGINT));
     }
 
@@ -393,14 +391,14 @@ mod tests {
             bound: 8,
             into: &mut into,
         };
-        run_bounded(shell("printf 'a\\000b\\377'"), None, None, output).unwrap();
+        run_bounded(Launch::shell("printf 'a\\000b\\377'"), None, None, output).unwrap();
         assert_eq!(into, b"a\0b\xff");
         let mut into = Vec::new();
         let output = Output::Bytes {
             bound: 8,
             into: &mut into,
         };
-        let error = run_bounded(shell("yes"), None, None, output).unwrap_err();
+        let error = run_bounded(Launch::shell("yes"), None, None, output).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::FileTooLarge, "{error}");
         assert!(error.to_string().contains("/bin/sh"), "{error}");
     }

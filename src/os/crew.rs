@@ -205,13 +205,6 @@ mod tests {
     use super::*;
     use std::time::{Duration, Instant};
 
-    fn shell(script: &str) -> Launch {
-        let mut launch = Launch::new("/bin/sh");
-        launch.args = vec!["-c".into(), script.into()];
-        launch.env = vec![("PATH".into(), "/usr/bin:/bin".into())];
-        launch
-    }
-
     fn run(launches: Vec<Launch>) -> (Together, Vec<(usize, Voice, String)>) {
         let signals = Signals::block().unwrap();
         let mut lines = Vec::new();
@@ -225,7 +218,7 @@ mod tests {
     fn they_run_at_the_same_time_and_lines_stay_whole() {
         let begun = Instant::now();
         let script = "printf 'one '; sleep 0.3; echo two; echo bad >&2; printf end; exit ";
-        let launches = (0..4).map(|code| shell(&format!("{script}{code}")));
+        let launches = (0..4).map(|code| Launch::shell(&format!("{script}{code}")));
         let (together, lines) = run(launches.collect());
         assert!(
             begun.elapsed() < Duration::from_millis(900),
@@ -247,7 +240,10 @@ mod tests {
 
     #[test]
     fn one_that_cannot_be_started_does_not_keep_the_others() {
-        let (together, lines) = run(vec![Launch::new("/no/such program"), shell("echo here")]);
+        let (together, lines) = run(vec![
+            Launch::new("/no/such program"),
+            Launch::shell("echo here"),
+        ]);
         assert!(together.ends[0].is_err());
         assert!(together.ends[1].as_ref().unwrap().success());
         assert_eq!(lines, [(1, Voice::Out, "here".to_owned())]);
@@ -261,7 +257,7 @@ mod tests {
         let mut up = 0;
         let mut told = 0;
         let together = run_together(
-            vec![shell(script), shell(script)],
+            vec![Launch::shell(script), Launch::shell(script)],
             &signals,
             &mut |_, _, line| {
                 up += u8::from(line == b"up");
@@ -283,7 +279,7 @@ mod tests {
     #[test]
     fn a_daemon_that_keeps_the_output_open_is_not_waited_for() {
         let begun = Instant::now();
-        let (together, lines) = run(vec![shell("sleep 3 & echo started")]);
+        let (together, lines) = run(vec![Launch::shell("sleep 3 & echo started")]);
         assert!(together.ends[0].as_ref().unwrap().success());
         assert_eq!(lines.len(), 1);
         assert!(begun.elapsed() < Duration::from_secs(2));

@@ -102,10 +102,8 @@ mod tests {
     #[ignore = "reaps every child of its process, started by the next test"]
     fn helper_reaps_an_orphan() {
         let family = Family::head().unwrap();
-        let mut launch = Launch::new("/bin/sh");
         // The shell ends with 3 at once; its orphan 0.2 s later, with 4.
-        launch.args = vec!["-c".into(), "(sleep 0.2; exit 4) & exit 3".into()];
-        launch.env = vec![("PATH".into(), "/usr/bin:/bin".into())];
+        let launch = Launch::shell("(sleep 0.2; exit 4) & exit 3");
         let child = launch.spawn().unwrap().pid;
         let mut ended = Vec::new();
         let late = Instant::now() + Duration::from_secs(20);

@@ -60,6 +60,15 @@ pub struct Launch {
 }
 
 impl Launch {
+    /// What the tests of this layer let the shell do.
+    #[cfg(test)]
+    pub(super) fn shell(script: &str) -> Launch {
+        let mut launch = Launch::new("/bin/sh");
+        launch.args = vec!["-c".into(), script.into()];
+        launch.env = vec![("PATH".into(), "/usr/bin:/bin".into())];
+        launch
+    }
+
     /// A program without arguments and environment, input from /dev/null,
     /// output as ours.
     pub fn new(program: impl Into<OsString>) -> Launch {
@@ -358,9 +367,8 @@ mod tests {
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
     fn shell(script: &str) -> Launch {
-        let mut launch = Launch::new("/bin/sh");
-        launch.args = vec!["-c".into(), script.into(), "zero".into()];
-        launch.env = vec![("PATH".into(), "/usr/bin:/bin".into())];
+        let mut launch = Launch::shell(script);
+        launch.args.push("zero".into());
         launch.stdout = Stream::Pipe;
         launch
     }

@@ -1,10 +1,10 @@
 //! Several servers on one host (D120, D121, D122): each user's own configuration, and
 //! `all` for the lot of them.
 
-use crate::standin::{self, Layout};
+use crate::standin::{self};
+use crate::support::partition::Partition;
 use crate::support::{Outcome, Sandbox, executables, is_root, run_directory, wait_until};
 use std::fs;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 scenarios![
@@ -23,39 +23,9 @@ scenarios![
     the_verbs_of_lsb,
 ];
 
-/// One of several servers of a sandbox.
-struct Member {
-    user: String,
-    lotus: PathBuf,
-    data: PathBuf,
-}
-
-impl Member {
-    fn mode(&self, text: &str) {
-        fs::write(self.data.join("standin.mode"), text).unwrap();
-    }
-
-    fn starts(&self) -> usize {
-        let calls = standin::read_calls(&self.data).unwrap();
-        let is_start = |call: &standin::Call| {
-            call.program == "server" && !call.args().iter().any(|word| word == "-q" || word == "-c")
-        };
-        calls.iter().filter(|call| is_start(call)).count()
-    }
-
-    fn is_up(&self) -> bool {
-        fs::read(self.data.join(format!("{}.log", self.user)))
-            .is_ok_and(|log| crate::support::holds(&log, crate::support::server::UP))
-    }
-
-    fn runs(&self) -> bool {
-        !standin::processes::under(&self.lotus, None).is_empty()
-    }
-}
-
 /// A sandbox with servers of these users beside its own, which is not
 /// configured. They have the sandbox's uid: an ordinary user can be no other.
-fn host(users: &[&str]) -> (Sandbox, Vec<Member>) {
+fn host(users: &[&str]) -> (Sandbox, Vec<Partition>) {
     let mut sandbox = Sandbox::new();
     sandbox.forget("DOMINO_CONFIGURED");
     sandbox.forget("DOMINO_PID_FILE");
@@ -65,25 +35,8 @@ fn host(users: &[&str]) -> (Sandbox, Vec<Member>) {
         let passwd = sandbox.root.join("etc/passwd");
         let line = format!("{user}:x:{uid}:{gid}::{}:/bin/sh\n", sandbox.home.display());
         fs::write(&passwd, fs::read_to_string(&passwd).unwrap() + &line).unwrap();
-        // Below the sandbox's own, so that it is cleared with it.
-        let member = Member {
-            user: (*user).to_owned(),
-            lotus: sandbox.lotus.join(user),
-            data: sandbox.directory(format!("data_{user}")),
-        };
-        let mut layout = Layout::new(run_directory::standin(), &member.lotus, &member.data);
-        layout.owner = is_root().then_some(sandbox.ids);
-        {
-            let _guard = executables();
-            standin::install(&layout).unwrap();
-        }
-        let config = format!(
-            "DOMINO_CONFIGURED=yes\nLOTUS={}\nDOMINO_DATA_PATH={data}\nDOMINO_PID_FILE={data}/domino.pid\n",
-            member.lotus.display(),
-            data = member.data.display()
-        );
-        sandbox.sysconfig(&format!("rc_domino_config_{user}"), config.as_bytes());
-        members.push(member);
+        let owner = is_root().then_some(sandbox.ids);
+        members.push(Partition::install(&mut sandbox, user, owner));
     }
     (sandbox, members)
 }
@@ -94,15 +47,15 @@ fn run(sandbox: &Sandbox, arguments: &[&str]) -> Outcome {
 }
 
 #[track_caller]
-fn up(sandbox: &Sandbox, members: &[Member]) {
+fn up(sandbox: &Sandbox, members: &[Partition]) {
     run(sandbox, &["all", "start"]).code(0);
-    wait_until("all are up", || members.iter().all(Member::is_up));
+    wait_until("all are up", || members.iter().all(Partition::is_up));
 }
 
 #[track_caller]
-fn all_down(sandbox: &Sandbox, members: &[Member]) {
+fn all_down(sandbox: &Sandbox, members: &[Partition]) {
     run(sandbox, &["all", "stop"]).code(0);
-    assert!(!members.iter().any(Member::runs));
+    assert!(!members.iter().any(Partition::runs));
 }
 
 fn each_user_has_a_server_of_his_own() {
@@ -110,10 +63,10 @@ fn each_user_has_a_server_of_his_own() {
     for member in &members {
         run(&sandbox, &["--user", &member.user, "start"]).code(0);
     }
-    wait_until("all are up", || members.iter().all(Member::is_up));
+    wait_until("all are up", || members.iter().all(Partition::is_up));
     // One goes, the others stay.
     run(&sandbox, &["--user", "app", "stop"]).code(0);
-    let running: Vec<bool> = members.iter().map(Member::runs).collect();
+    let running: Vec<bool> = members.iter().map(Partition::runs).collect();
     assert_eq!(running, [true, false, true]);
     run(&sandbox, &["--user", "app", "status"])
         .code(3)
@@ -131,7 +84,7 @@ fn each_user_has_a_server_of_his_own() {
     by_name.code(0).stdout_has("hub");
     let by_variable = sandbox.command(&["stop"]).env("DOMINO_USER", "mail");
     by_variable.run().code(0).stdout_has("mail");
-    assert!(!members.iter().any(Member::runs));
+    assert!(!members.iter().any(Partition::runs));
 }
 
 fn all_start_in_order_and_their_status_is_a_table() {
@@ -148,7 +101,7 @@ fn all_start_in_order_and_their_status_is_a_table() {
         places.iter().all(Option::is_some) && places.is_sorted(),
         "{started}"
     );
-    assert!(members.iter().all(Member::is_up));
+    assert!(members.iter().all(Partition::is_up));
     let table = run(&sandbox, &["all", "status"]).code(0).quiet();
     let lines: Vec<String> = table.text().lines().map(str::to_owned).collect();
     assert!(
@@ -209,7 +162,7 @@ fn eight_stop_in_the_time_of_the_slowest() {
         took < slowest.mul_f64(1.2),
         "{took:?} for {slowest:?}\n{stopped}"
     );
-    assert!(!members.iter().any(Member::runs));
+    assert!(!members.iter().any(Partition::runs));
 }
 
 fn lines_of_servers_that_stop_together_stay_whole() {
@@ -281,9 +234,9 @@ fn a_restart_stops_all_then_starts_those_that_may() {
     let first_start = text.find("Starting Domino server").unwrap();
     let last_stop = text.rfind("stopped after").unwrap();
     assert!(last_stop < first_start, "{restarted}");
-    let starts: Vec<usize> = members.iter().map(Member::starts).collect();
+    let starts: Vec<usize> = members.iter().map(Partition::starts).collect();
     assert_eq!(starts, [2, 1, 2]);
-    assert!(members.iter().all(Member::runs));
+    assert!(members.iter().all(Partition::runs));
     all_down(&sandbox, &members);
 }
 
@@ -295,7 +248,7 @@ fn a_signal_reaches_every_stop() {
     up(&sandbox, &members);
     let stop = sandbox.command(&["all", "stop"]).called("rc_domino");
     let stop = stop.spawn();
-    let asked = |member: &Member| {
+    let asked = |member: &Partition| {
         let calls = standin::read_calls(&member.data).unwrap();
         calls
             .iter()
@@ -348,7 +301,7 @@ fn what_is_for_one_server_is_refused() {
     ] {
         run(&sandbox, words).code(2);
     }
-    assert_eq!(members.iter().map(Member::starts).sum::<usize>(), 0);
+    assert_eq!(members.iter().map(Partition::starts).sum::<usize>(), 0);
     let (sandbox, _) = host(&[]);
     run(&sandbox, &["all", "start"])
         .code(6)
@@ -402,13 +355,13 @@ fn rc_all_keeps_working() {
         shell.args(&["-c", &line]).run()
     };
     each("start").code(0);
-    wait_until("all are up", || members.iter().all(Member::is_up));
+    wait_until("all are up", || members.iter().all(Partition::is_up));
     assert_eq!(
         each("status display").code(0).text(),
         "[ ON  ] - app\n[ ON  ] - mail\n"
     );
     each("stop").code(0);
-    assert!(!members.iter().any(Member::runs));
+    assert!(!members.iter().any(Partition::runs));
 }
 
 fn the_verbs_of_lsb() {

@@ -1,15 +1,14 @@
 //! Several servers, each of a user of its own, frozen and thawed together.
 
 use super::{as_root, host, switch};
-use crate::standin::{self, Layout, processes};
 use crate::support::command::Command;
+use crate::support::partition::Partition;
 use crate::support::sandbox::Sandbox;
-use crate::support::{executables, run_directory, wait_until};
+use crate::support::wait_until;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::PathBuf;
 use std::time::Duration;
 
 scenarios![
@@ -17,23 +16,8 @@ scenarios![
     a_killed_caller_leaves_no_server_down needs Root,
 ];
 
-struct Member {
-    lotus: PathBuf,
-    data: PathBuf,
-}
-
-impl Member {
-    fn runs(&self) -> bool {
-        !processes::under(&self.lotus, None).is_empty()
-    }
-
-    fn mode(&self, text: &str) {
-        fs::write(self.data.join("standin.mode"), text).unwrap();
-    }
-}
-
 /// A host with two servers and a /run and /var/lib of its own.
-fn two() -> (Sandbox, Vec<Member>) {
+fn two() -> (Sandbox, Vec<Partition>) {
     let mut sandbox = host();
     sandbox.forget("DOMINO_CONFIGURED");
     sandbox.forget("DOMINO_PID_FILE");
@@ -46,24 +30,8 @@ fn two() -> (Sandbox, Vec<Member>) {
     for (user, above) in [("app9", 700), ("mail9", 701)] {
         let uid = sandbox.ids.0 + above;
         switch::add_user(&sandbox, user, uid);
-        let member = Member {
-            lotus: sandbox.lotus.join(user),
-            data: sandbox.directory(format!("data_{user}")),
-        };
-        let mut layout = Layout::new(run_directory::standin(), &member.lotus, &member.data);
-        layout.owner = Some((uid, uid));
-        {
-            let _guard = executables();
-            standin::install(&layout).unwrap();
-        }
-        chown(&member.data, Some(uid), Some(uid)).unwrap();
-        let config = format!(
-            "DOMINO_CONFIGURED=yes\nLOTUS={}\nDOMINO_DATA_PATH={data}\nDOMINO_PID_FILE={data}/domino.pid\n",
-            member.lotus.display(),
-            data = member.data.display()
-        );
-        sandbox.sysconfig(&format!("rc_domino_config_{user}"), config.as_bytes());
-        members.push(member);
+        let owner = Some((uid, uid));
+        members.push(Partition::install(&mut sandbox, user, owner));
     }
     (sandbox, members)
 }
@@ -77,8 +45,8 @@ fn all<'a>(sandbox: &'a Sandbox, arguments: &[&str]) -> Command<'a> {
         .entering(entry)
 }
 
-fn up(members: &[Member]) {
-    wait_until("all run", || members.iter().all(Member::runs));
+fn up(members: &[Partition]) {
+    wait_until("all run", || members.iter().all(Partition::runs));
 }
 
 fn every_server_or_none() {
@@ -89,7 +57,7 @@ fn every_server_or_none() {
         .run()
         .code(0)
         .stdout_has("snapshot freeze of 2 servers");
-    assert!(!members.iter().any(Member::runs));
+    assert!(!members.iter().any(Partition::runs));
     all(&sandbox, &["snapshot", "thaw", "--caller=vmware"])
         .run()
         .code(0);
@@ -105,7 +73,7 @@ fn every_server_or_none() {
     up(&members);
     members[1].mode("");
     all(&sandbox, &["stop"]).run().code(0);
-    assert!(!members.iter().any(Member::runs));
+    assert!(!members.iter().any(Partition::runs));
 }
 
 fn a_killed_caller_leaves_no_server_down() {
@@ -118,7 +86,7 @@ fn a_killed_caller_leaves_no_server_down() {
     std::thread::sleep(Duration::from_secs(1));
     kill(Pid::from_raw(freeze.pid()), Signal::SIGKILL).unwrap();
     freeze.outcome().code(137);
-    wait_until("they are down", || !members.iter().all(Member::runs));
+    wait_until("they are down", || !members.iter().all(Partition::runs));
     up(&members);
     std::thread::sleep(Duration::from_secs(3));
     up(&members);

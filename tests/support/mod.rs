@@ -7,6 +7,7 @@ pub mod command;
 pub mod hooks;
 pub mod namespace;
 pub mod outcome;
+pub mod partition;
 pub mod run_directory;
 pub mod sandbox;
 pub mod server;
