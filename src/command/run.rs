@@ -171,6 +171,7 @@ impl Service<'_> {
         let lock = lock::acquire(&mut work)?;
         let manner = Manner {
             keep_log: true,
+            announce: Some(super::snapshot::plain::spoil),
             ..Manner::default()
         };
         match crate::domino::start::start(&mut work, &lock, manner)? {

@@ -83,6 +83,7 @@ pub fn start_locked(work: &mut Work, lock: &Lock, arguments: StartArgs) -> Resul
     }
     let manner = Manner {
         ready_within: arguments.ready_within(),
+        announce: Some(snapshot::plain::spoil),
         ..Manner::default()
     };
     let started = start::start(work, lock, manner)?;

@@ -92,6 +92,9 @@ pub struct Manner {
     /// The console goes to its log also where DOMINO_DOCKER_STDOUT is set:
     /// somebody shows the log.
     pub keep_log: bool,
+    /// Is called when the start is certain to go on, before it touches a
+    /// database.
+    pub announce: Option<fn(&mut Work)>,
 }
 
 /// Starts the server.
@@ -99,6 +102,9 @@ pub fn start(work: &mut Work, _lock: &Lock, manner: Manner) -> Result<Started> {
     let programs = Programs::of(work.partition);
     if let Some(server) = check_startable(work, &programs)? {
         return Ok(Started::WasRunning(server));
+    }
+    if let Some(announce) = manner.announce {
+        announce(work);
     }
     backup_mode::forget_stale(work);
     let handover = prepare(work)?;

@@ -43,6 +43,8 @@ pub enum Request {
         /// The product; none: whichever froze.
         caller: Option<String>,
     },
+    /// The server is being started: the freeze does not hold.
+    Started,
     /// The administrator wants the server to stay down.
     Stay {
         /// Whether it ran when he stopped it: the freeze did not hold.

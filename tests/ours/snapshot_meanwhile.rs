@@ -12,6 +12,7 @@ scenarios![
     a_server_started_before_a_second_freeze_comes_back,
     a_second_freeze_that_cannot_look_undoes_the_first,
     a_start_and_a_stop_meanwhile_spoil_the_snapshot,
+    a_server_that_ran_meanwhile_and_ended_spoils_the_snapshot,
     a_start_that_waits_for_the_freeze_spoils_it,
     a_start_under_way_is_waited_for_and_left_alone,
     a_thaw_does_not_wait_for_what_was_not_touched,
@@ -76,6 +77,24 @@ fn a_start_and_a_stop_meanwhile_spoil_the_snapshot() {
         .stderr_has("started by somebody");
     no_keeper(&sandbox);
     assert!(sandbox.processes().is_empty());
+}
+
+/// What it left on disk is not what was frozen, whoever ended it.
+fn a_server_that_ran_meanwhile_and_ended_spoils_the_snapshot() {
+    let sandbox = Sandbox::new();
+    sandbox.up();
+    sandbox.run(&["snapshot", "freeze"]).code(0);
+    sandbox
+        .run(&["start"])
+        .code(0)
+        .stderr_has("frozen for a snapshot (generic)");
+    sandbox.kill();
+    sandbox
+        .run(&["snapshot", "thaw"])
+        .code(152)
+        .stderr_has("started by somebody");
+    back(&sandbox);
+    sandbox.down();
 }
 
 fn a_state_directory_that_is_removed_costs_no_server() {

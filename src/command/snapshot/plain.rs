@@ -7,12 +7,13 @@ use crate::cli::Persona;
 use crate::command::Call;
 use crate::command::identity::Identity;
 use crate::domino::Reporter;
+use crate::domino::tools::Work;
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::os::signals::Signals;
 use crate::snapshot::facts::Facts;
 use crate::snapshot::place::Place;
-use crate::snapshot::protocol::{Request, Session};
+use crate::snapshot::protocol::{Heard, Request, Session};
 use crate::snapshot::record::{Found, Mode, Phase, Record};
 use crate::ui::{Ui, has_terminal};
 use std::ffi::OsStr;
@@ -72,7 +73,8 @@ pub fn before_stop(call: &Call, identity: &Identity, ui: &mut Ui) -> Result<Opti
 
 /// After a stop that left nothing running and answers `exit`.
 pub fn after_stop(before: &Before, exit: Exit, ui: &mut Ui) {
-    if before.frozen && stay(&before.place, before.ran) {
+    let stay = Request::Stay { ran: before.ran };
+    if before.frozen && Signals::block().is_ok_and(|signals| tell(&before.place, &stay, &signals)) {
         ui.line(
             "The server is frozen for a snapshot: it stays down after the thaw, as you stopped it",
         );
@@ -133,16 +135,30 @@ fn forget(place: &Place) -> std::io::Result<()> {
     }
 }
 
+/// Before a start touches a database: a freeze in force hears that it does not
+/// hold any more.
+pub fn spoil(work: &mut Work) {
+    let place = Place::of(&work.partition.root, work.partition.user.uid);
+    let Found::Here(record) = Record::load(&place) else {
+        return;
+    };
+    if record.phase != Phase::Frozen || record.mode != Mode::Stop {
+        return;
+    }
+    work.reporter.warn(&format!(
+        "the server is frozen for a snapshot ({}), which is worthless if it is not finished yet",
+        record.caller
+    ));
+    tell(&place, &Request::Started, work.signals);
+}
+
 /// Tells the keeper; whether it heard.
-fn stay(place: &Place, ran: bool) -> bool {
+fn tell(place: &Place, what: &Request, signals: &Signals) -> bool {
     let Ok(Some(mut session)) = Session::open(place) else {
         return false;
     };
-    let Ok(signals) = Signals::block() else {
-        return false;
-    };
-    session.ask(&Request::Stay { ran }).is_ok()
+    session.ask(what).is_ok()
         && session
-            .hear(&signals, Instant::now().checked_add(LIMIT))
-            .is_ok_and(|heard| matches!(heard, crate::snapshot::protocol::Heard::Reply(_)))
+            .hear(signals, Instant::now().checked_add(LIMIT))
+            .is_ok_and(|heard| matches!(heard, Heard::Reply(_)))
 }

@@ -32,7 +32,7 @@ pub enum Event {
 }
 
 /// Takes callers in: root and the one who keeps may ask for anything, the
-/// Domino user that his server stays down, others for nothing.
+/// Domino user that his server stays down or is being started, others for nothing.
 pub fn take_callers(listener: UnixListener, domino: u32, events: Sender<Event>) {
     std::thread::spawn(move || {
         for (caller, stream) in listener.incoming().flatten().enumerate() {
@@ -73,7 +73,7 @@ fn hear(caller: CallerId, stream: &UnixStream, trusted: bool, events: &Sender<Ev
         let Ok(request) = serde_json::from_slice::<Request>(&line) else {
             return;
         };
-        if !trusted && !matches!(request, Request::Stay { .. }) {
+        if !trusted && !matches!(request, Request::Stay { .. } | Request::Started) {
             return;
         }
         if events.send(Event::Asked(caller, request)).is_err() {

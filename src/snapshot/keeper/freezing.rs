@@ -32,8 +32,17 @@ impl Keeper {
         if self.cancelled.is_some() {
             return self.give_up(Exit::BudgetSpent.code());
         }
-        let (Some(freezer), Ok(boot_id)) = (&self.freezer, clock::boot_id()) else {
-            return self.give_up(Exit::Failed.code());
+        let boot_id = match clock::boot_id() {
+            Ok(boot_id) => boot_id,
+            Err(cause) => {
+                self.warn_freezer(&format!(
+                    "nothing was frozen, which boot this is cannot be told: {cause}"
+                ));
+                return self.give_up(Exit::Failed.code());
+            }
+        };
+        let Some(freezer) = &self.freezer else {
+            return self.give_up(Exit::BudgetSpent.code());
         };
         let now = clock::since_boot().as_secs_f64();
         self.record = Some(Record {
@@ -306,6 +315,8 @@ impl Keeper {
         self.freezer = Some(freezer);
         if let Some(record) = &mut self.record {
             record.become_phase(Phase::Freezing);
+            // Whoever started the server spoiled what came before this freeze.
+            record.broken = None;
         }
         self.store();
         let facts = self.facts();

@@ -260,6 +260,7 @@ impl Keeper {
                 }
             }
             Event::Asked(id, Request::Stay { ran }) => self.stay_down(id, ran),
+            Event::Asked(id, Request::Started) => self.started(id),
             Event::Asked(id, Request::Force) => self.force(id),
             Event::Asked(_, Request::Received) => {}
             Event::Said(line) => {
@@ -298,6 +299,18 @@ impl Keeper {
             self.callers.done(id, if thaw { spent } else { 0 });
         }
         true
+    }
+
+    /// Somebody starts the server. It may have ended again when the thaw looks.
+    fn started(&mut self, id: CallerId) {
+        let frozen = |record: &Record| record.phase == Phase::Frozen && record.mode == Mode::Stop;
+        // The start that brings the server back says so too.
+        if self.record.as_ref().is_some_and(frozen) {
+            self.not_held(STARTED_MEANWHILE);
+            self.store();
+            self.log(Severity::Warning, STARTED_MEANWHILE);
+        }
+        self.callers.done(id, 0);
     }
 
     /// The administrator's word: a stop while the server is down for a freeze,
