@@ -106,13 +106,11 @@ mod tests {
     use super::*;
     use std::process::Command;
 
-    /// bash's own table is the reference where there is a bash.
+    /// bash's own table is the reference.
     #[test]
     fn the_table_is_that_of_bash() {
-        let Ok(asked) = Command::new("bash").args(["-c", "ulimit -a"]).output() else {
-            eprintln!("NOT TESTED: there is no bash here");
-            return;
-        };
+        let asked = Command::new("bash").args(["-c", "ulimit -a"]).output();
+        let asked = asked.expect("bash is needed to compare");
         let theirs = String::from_utf8(asked.stdout).unwrap();
         let ours: Vec<Limit> = all();
         let mut seen = 0;

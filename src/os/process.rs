@@ -6,7 +6,7 @@
 
 use super::explain;
 use super::procfs::{self, Entry, Namespaces, PROC_BUFFER, Stat};
-use rustix::fs::{AtFlags, OFlags, RawDir};
+use rustix::fs::{AtFlags, RawDir};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
@@ -334,29 +334,6 @@ pub(crate) fn stat_of(pid: Pid) -> io::Result<Option<Stat>> {
             Ok(None)
         }
         Err(error) => Err(explain(error, format_args!("cannot read /proc/{pid}/stat"))),
-    }
-}
-
-/// Whether we can see what the processes of user `uid` run: they are ours, we
-/// are root, or /proc is not mounted with `hidepid`.
-pub fn can_see(uid: u32) -> io::Result<bool> {
-    let own = rustix::process::geteuid().as_raw();
-    if own == 0 || own == uid {
-        return Ok(true);
-    }
-    // Process 1 is there in every pid namespace: hidepid=2 hides its
-    // directory, hidepid=1 closes what lies in it.
-    let proc = procfs::open()?;
-    let opened = rustix::fs::openat(
-        &proc,
-        c"1/cmdline",
-        OFlags::RDONLY | OFlags::CLOEXEC,
-        rustix::fs::Mode::empty(),
-    );
-    match opened {
-        Ok(_) => Ok(true),
-        Err(error) if procfs::is_gone(error) || procfs::is_denied(error) => Ok(false),
-        Err(error) => Err(explain(error, "cannot open /proc/1/cmdline")),
     }
 }
 
