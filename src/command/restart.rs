@@ -4,11 +4,18 @@ use super::identity::{self, Identity, Needs};
 use super::{Call, live, loading, start, stop, with_work};
 use crate::cli::StartArgs;
 use crate::domino::start::refuse_disabled;
-use crate::domino::{Partition, lock};
-use crate::error::Result;
+use crate::domino::tools::number;
+use crate::domino::{Partition, Reporter, lock};
+use crate::error::{Error, Result};
 use crate::exit::Exit;
+use crate::os::crew;
+use crate::os::signals::Signals;
 use crate::ui::Ui;
 use std::ffi::OsString;
+
+const NOT_STARTED: &str = "the server is down; it was not started again";
+
+const NOT_AGAIN: &str = "this restart was asked to end: it does not start the server again";
 
 /// Runs the verb. The server is started again also after a stop by force or a
 /// crash: a restart is to end with a running server; the code still says so.
@@ -18,9 +25,15 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
         // Each half checks what systemd says against /proc. They run as
         // processes of their own: the first gives up root's rights.
         let stopped = stop_through_unit(call, &identity, ui)?;
+        if let Exit::Signal(_) = stopped {
+            ui.warn(NOT_AGAIN);
+        }
         if !is_down(stopped) {
             return Ok(stopped);
         }
+        let signals = Signals::block().map_err(Error::system("hold back signals"))?;
+        await_turn(arguments, &signals)?;
+        drop(signals);
         let started = start::in_any_case(call, &identity, arguments, ui)?;
         return Ok(worse(stopped, started));
     }
@@ -38,8 +51,13 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     check(&partition)?;
     let exit = with_work(&partition, ui, |work| {
         let lock = lock::acquire(work)?;
-        let stopped = stop::stop_locked(work, &lock, false)?;
-        work.check_signals("the server is down; it was not started again")?;
+        let stopped = stop::stop_locked(work, &lock, false);
+        if let Err(Error::Interrupted { .. }) = stopped {
+            work.reporter.warn(NOT_AGAIN);
+        }
+        let stopped = stopped?;
+        work.check_signals(NOT_STARTED)?;
+        await_turn(arguments, work.signals)?;
         let started = start::start_locked(work, &lock, arguments)?;
         Ok(worse(stopped, started))
     })?;
@@ -47,6 +65,21 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
         return live::on_partition(&partition, false, ui);
     }
     Ok(exit)
+}
+
+/// One of several that are restarted together is started when all are down, and
+/// after those before it.
+fn await_turn(arguments: StartArgs, signals: &Signals) -> Result<()> {
+    if !arguments.in_turn {
+        return Ok(());
+    }
+    match crew::wait_for_turn(signals).map_err(Error::system("wait for the other servers"))? {
+        None => Ok(()),
+        Some(signal) => Err(Error::Interrupted {
+            signal: number(signal),
+            state: NOT_STARTED.into(),
+        }),
+    }
 }
 
 /// What must be right before the stop: a server must not be left down by a

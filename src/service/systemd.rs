@@ -381,7 +381,7 @@ mod tests {
         let killed = "{ path=/x ; code=killed ; status=15/TERM }";
         assert_eq!(
             state(&[("ExecStop", killed)]).verdict_of_stop(),
-            Exit::Passed(143)
+            Exit::Signal(15)
         );
         fn main(code: &str, status: &str, post: &str) -> Exit {
             state(&[
