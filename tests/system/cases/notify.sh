@@ -17,8 +17,7 @@ ct grep -q 'Server started on physical node' /local/notesdata/notes.log || fail 
 code 0 ct rc_domino healthcheck ready
 code 0 ct rc_domino check
 ct systemctl status $unit | grep -q 'Status: "Domino server notes is ready' || fail "no status"
-limit=$(ct sh -c "awk '/open files/ {print \$4}' /proc/$(server_pid)/limits")
-note "the server may open $limit files"
+unit_limits_hold
 
 note "restart, then stop"
 code 0 ct rc_domino restart
