@@ -62,7 +62,7 @@ pub fn run(call: &Call, words: &[OsString], ui: &mut Ui) -> Result<Exit> {
             let siblings = Siblings::of(call, &users)?;
             start(&siblings, verb, &users, words, ui)
         }
-        Some("restart" | "force-reload") => restart_all(call, verb, &users, rest, ui),
+        Some("restart") => restart_all(call, verb, &users, rest, ui),
         _ if json => one_array(call, &users, words, ui),
         _ => one_by_one(call, &users, words, ui),
     }
