@@ -320,7 +320,7 @@ fn of_init_script(
         format!("remove /etc/init.d/{script}; a link /usr/bin/{script} does the same")
     } else {
         format!(
-            "with 'Alias={script}.service' in [Install] of {0}, 'systemctl reenable {0}' makes them one",
+            "with 'Alias={script}.service' in [Install] of {0}, 'systemctl enable {0}' gives it that name",
             shown(&unit)
         )
     };
@@ -328,7 +328,7 @@ fn of_init_script(
         &made.path,
         None,
         format!(
-            "is another unit than {}, for the same server: 'systemctl stop {script}', or 'service {script} stop', answers 0 with the server running; {cure}",
+            "{script}.service is this unit, not {}, the server's: 'systemctl stop {script}', or 'service {script} stop', answers 0 with the server running; {cure}",
             shown(&unit)
         ),
     ))

@@ -47,8 +47,8 @@ ct sh -c 'rm /usr/lib/systemd/system/rc_domino.service; systemctl daemon-reload'
 [ "$(property rc_domino.service Id)" = rc_domino.service ] || fail "no unit was generated"
 code 1 ct rc_domino check
 said "'systemctl stop rc_domino'"
-said "systemctl reenable domino.service"
-code 0 ct systemctl reenable domino.service
+said "systemctl enable domino.service"
+code 0 ct systemctl enable domino.service
 is_one domino.service
 
 note "an instance, whose init script can only be a unit of its own"
