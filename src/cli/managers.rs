@@ -41,7 +41,7 @@ Examples:
         #[arg(value_name = "ACTION")]
         action: Option<String>,
     },
-    /// Restart the server, running or not, as LSB has it
+    /// The same as try-restart, which LSB wants where nothing can be reloaded
     ForceReload,
     /// Restart the server if it runs; nothing to do is a success
     TryRestart,

@@ -121,6 +121,7 @@ for pair in "${hosts[0]}:domino-notify.service" "$site:domino.service" "$site:do
     unit=${pair#*:}
     [ "$(ct systemctl is-enabled "$unit")" = enabled ] || fail "$unit is not enabled in $CT"
     state_is "$unit" active
+    case $unit in *@*) ;; *) [ "$(property rc_domino.service Id)" = "$unit" ] || fail "rc_domino.service is not $unit in $CT" ;; esac
 done
 CT=$site
 ct grep -qx '# ours' /etc/sysconfig/rc_domino_config || fail "the site's configuration was replaced"
@@ -221,6 +222,7 @@ ct cmp /stage/root$older $older || fail "the unit was not replaced"
 played rolling-restart --limit "$site"
 for unit in domino-notify.service domino-notify@app.service; do state_is $unit active; done
 for unit in domino.service domino@app.service; do state_is $unit inactive; done
+[ "$(property rc_domino.service Id)" = domino-notify.service ] || fail "rc_domino.service is $(property rc_domino.service Id)"
 
 echo "=== a host that cannot be reached ends it"
 mapfile -t before < <(pids)

@@ -60,7 +60,7 @@ pub fn run(call: &Call, words: &[OsString], ui: &mut Ui) -> Result<Exit> {
         _ if has_json => all.one_array(ui),
         Some("stop" | "quit") => all.together(ui),
         Some("start") => all.in_order(ui),
-        Some("restart" | "force-reload") => all.restart(ui),
+        Some("restart") => all.restart(ui),
         _ if json => all.in_order(ui),
         _ => all.one_by_one(ui),
     }

@@ -6,6 +6,7 @@
 
 unit=domino-notify.service
 use_unit $unit DOMINO_RECOVERY_SECONDS=2
+code 0 ct systemctl enable $unit
 # Less than any stop below takes.
 unit_option $unit TimeoutStopSec=10 TimeoutStartSec=10
 
