@@ -6,10 +6,11 @@ use crate::cli::StartArgs;
 use crate::domino::start::refuse_disabled;
 use crate::domino::tools::number;
 use crate::domino::{Partition, Reporter, lock};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, signal_name};
 use crate::exit::Exit;
 use crate::os::crew;
 use crate::os::signals::Signals;
+use crate::os::spawn::Launch;
 use crate::ui::Ui;
 use std::ffi::OsString;
 
@@ -21,21 +22,8 @@ const NOT_AGAIN: &str = "this restart was asked to end: it does not start the se
 /// crash: a restart is to end with a running server; the code still says so.
 pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
-    if loading::own_unit(call, &identity)?.is_some() {
-        // Each half checks what systemd says against /proc. They run as
-        // processes of their own: the first gives up root's rights.
-        let stopped = stop_through_unit(call, &identity, ui)?;
-        if let Exit::Signal(_) = stopped {
-            ui.warn(NOT_AGAIN);
-        }
-        if !is_down(stopped) {
-            return Ok(stopped);
-        }
-        let signals = Signals::block().map_err(Error::system("hold back signals"))?;
-        await_turn(arguments, &signals)?;
-        drop(signals);
-        let started = start::in_any_case(call, &identity, arguments, ui)?;
-        return Ok(worse(stopped, started));
+    if loading::unit_to_start(call, &identity)?.is_some() {
+        return through_unit(call, &identity, &[], arguments, ui);
     }
     let access = loading::access_as(call, &identity, Needs::Login, ui)?;
     let partition = match loading::here(access) {
@@ -91,18 +79,61 @@ pub fn check(partition: &Partition) -> Result<()> {
 
 /// `__restartable`: checks that, for a caller who keeps root's rights.
 pub fn restartable(call: &Call, ui: &mut Ui) -> Result<Exit> {
-    match loading::here(loading::access(call, Needs::Rights, ui)?) {
+    let identity = identity::settle(call)?;
+    loading::unit_to_start(call, &identity)?;
+    match loading::here(loading::access_as(call, &identity, Needs::Rights, ui)?) {
         Ok(partition) => check(&partition).map(|()| Exit::Done),
         Err(exit) => Ok(exit),
     }
 }
 
-/// Stops the server through its unit, to be started again: not where a start
-/// would be refused, nor where systemd does not obey this caller.
-pub fn stop_through_unit(call: &Call, identity: &Identity, ui: &mut Ui) -> Result<Exit> {
+/// A restart through the unit, with the verb `between` for the server while it
+/// is down, if one is named. Nothing is stopped where the start would be
+/// refused, or where systemd does not obey this caller; a stop that has begun
+/// is followed by the start, whatever signals come and also where the terminal
+/// is lost: systemd's own restart outlives its caller, too.
+///
+/// Each half checks what systemd says against /proc. They run as processes of
+/// their own: the first gives up root's rights.
+pub fn through_unit(
+    call: &Call,
+    identity: &Identity,
+    between: &[OsString],
+    arguments: StartArgs,
+    ui: &mut Ui,
+) -> Result<Exit> {
     match in_child(call, identity, &["__restartable".into()], ui)? {
-        Exit::Done => in_child(call, identity, &["__restart_stop".into()], ui),
-        refused => Ok(refused),
+        Exit::Done => {}
+        refused => return Ok(refused),
+    }
+    let held = Signals::block().map_err(Error::system("hold back signals"))?;
+    let stopped = in_child(call, identity, &["__restart_stop".into()], ui)?;
+    if let Exit::Signal(_) = stopped {
+        ui.warn(NOT_AGAIN);
+    }
+    // Where it is down, though not cleanly: fixup is there for that.
+    if !is_down(stopped) {
+        return Ok(stopped);
+    }
+    let mut tool = Exit::Done;
+    if !between.is_empty() {
+        tool = in_child(call, identity, between, ui).unwrap_or_else(|error| {
+            ui.error(&error.to_string());
+            error.exit()
+        });
+    }
+    await_turn(arguments, &held)?;
+    let started = start::in_any_case(call, identity, arguments, Some(held), ui)?;
+    Ok(verdict(stopped, tool, started))
+}
+
+/// Tells of the signals that came while a restart had to go on.
+pub fn tell_held(held: &Signals, ui: &mut Ui) {
+    while let Some(signal) = held.pending() {
+        ui.warn(&format!(
+            "{}: a restart whose stop has begun goes on to its end; the server is not left down",
+            signal_name(number(signal))
+        ));
     }
 }
 
@@ -115,7 +146,14 @@ pub fn is_down(stopped: Exit) -> bool {
 /// Runs another verb for the same server in a process of its own, with the
 /// rights this one was called with. A verb that failed answers `Passed`.
 pub fn in_child(call: &Call, identity: &Identity, verb: &[OsString], ui: &mut Ui) -> Result<Exit> {
-    let mut launch = crate::os::spawn::Launch::new(super::switch::own_program()?);
+    super::switch::run_in_front(again(call, identity, verb)?, ui)
+}
+
+/// How that process is launched. A terminal that is lost must not end a part
+/// of what this one does to its end.
+pub fn again(call: &Call, identity: &Identity, verb: &[OsString]) -> Result<Launch> {
+    let mut launch = Launch::new(super::switch::own_program()?);
+    launch.ignore_hangup = true;
     // The name this program was called by may have told the user; the
     // program's own file does not.
     launch
@@ -123,7 +161,15 @@ pub fn in_child(call: &Call, identity: &Identity, verb: &[OsString], ui: &mut Ui
         .extend(["--user".into(), identity.user.name.clone()]);
     launch.args.extend(verb.iter().cloned());
     launch.env = call.environment.clone();
-    super::switch::run_in_front(launch, ui)
+    Ok(launch)
+}
+
+/// What a stop, a tool after it and a start come to together.
+pub fn verdict(stopped: Exit, tool: Exit, started: Exit) -> Exit {
+    match worse(stopped, started) {
+        Exit::Done => tool,
+        other => other,
+    }
 }
 
 /// What a stop and a start come to together.
