@@ -26,6 +26,7 @@ scenarios![
     killed_it_leaves_a_server_that_stop_closes,
     a_long_compact_asks_for_time,
     the_console_comes_out_in_whole_lines,
+    archiving_loses_no_line_of_the_console,
     a_start_that_shows_progress_is_waited_for,
     a_server_that_shows_nothing_is_not_waited_for,
     a_server_without_setup_is_up_but_not_ready,
@@ -352,6 +353,26 @@ fn the_console_comes_out_in_whole_lines() {
     assert!(missing.is_empty(), "not shown whole: {missing:#?}");
     assert!(log.lines().count() > 2_000);
     assert!(shown.contains("Waiting for the shutdown to complete"));
+}
+
+fn archiving_loses_no_line_of_the_console() {
+    let sandbox = sandbox(&[("DOMINO_DOCKER_STDOUT", "yes")]);
+    sandbox.mode("flood=400\n");
+    let (running, _manager) = up(&sandbox);
+    for _ in 0..3 {
+        std::thread::sleep(Duration::from_millis(1_300));
+        sandbox.run(&["archivelog"]).code(0);
+    }
+    running.signal(libc::SIGTERM);
+    let outcome = running.outcome().code(0);
+    let text = outcome.text();
+    let numbers: Vec<u64> = text
+        .lines()
+        .filter_map(|line| line.rsplit_once(" line ")?.1.parse().ok())
+        .collect();
+    assert!(numbers.len() > 1_000, "{}", numbers.len());
+    let gap = numbers.windows(2).find(|pair| pair[0] + 1 != pair[1]);
+    assert_eq!(gap, None, "{} lines", numbers.len());
 }
 
 /// Its log grows: that is no time to say READY=1, however long it takes.

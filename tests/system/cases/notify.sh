@@ -126,7 +126,6 @@ code 0 ct rc_domino start
 code 0 ct rc_domino stop
 
 note "disabled for maintenance"
-ct systemctl reset-failed $unit
 ct touch /local/notesdata/domino_disabled
 code 154 ct rc_domino start
 state_is $unit failed
