@@ -33,11 +33,16 @@ pub fn maintain(work: &mut Work, which: Maintenance, options: &[OsString]) -> Re
     log.append(format!("--- {name} {shown_options} ---\n").as_bytes())?;
     let mut progress = Progress::begin(work.partition, &name);
     let tool = Tool::new(program, options.iter().cloned());
+    // Before the deed: whatever ends the tool may end this program with it.
+    let marked = closure::remembered(work.partition).is_some();
+    if !marked {
+        closure::mark_unclean(work, &format!("{name} was ended before it was done"));
+    }
     let ended = run_to_log_watched(work, &tool, progress.every(), |reporter| {
         reporter.progress(&progress.line());
     });
-    if was_broken_off(&ended) {
-        closure::mark_unclean(work, &format!("{name} was ended before it was done"));
+    if !marked && !was_broken_off(&ended) {
+        closure::forget(work);
     }
     let ended = ended?;
     let done = progress.line();

@@ -2,7 +2,9 @@
 //!
 //! The truth is /proc: a process of the Domino user whose *executable* lies
 //! under LOTUS/notes. A word in a command line proves nothing: `tail -f` of a
-//! file there is not a server.
+//! file there is not a server. A Domino program of another installation that
+//! works in this data directory counts too: LOTUS can be mistyped, or changed
+//! for the next release, while a server runs.
 
 use super::partition::{Partition, base_name};
 use crate::error::{Error, Result};
@@ -10,7 +12,7 @@ use crate::os::process::{self, Pid, Process};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// What a Domino process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,6 +92,8 @@ pub struct Programs {
     /// LOTUS: scripts below it that a shell runs are Domino's too.
     lotus: PathBuf,
     lotus_as_named: PathBuf,
+    /// The data directory.
+    data: PathBuf,
 }
 
 impl Programs {
@@ -103,6 +107,7 @@ impl Programs {
             notes_as_named: notes,
             lotus: resolve(&lotus),
             lotus_as_named: lotus,
+            data: resolve(&partition.data()),
         }
     }
 
@@ -115,12 +120,14 @@ impl Programs {
             notes_as_named: lotus.join("notes"),
             lotus_as_named: lotus.clone(),
             lotus,
+            data: "/local/notesdata".into(),
         }
     }
 
     /// What a process is, if it is one of this Domino's.
     pub fn recognise(&self, process: &Process) -> Option<DominoProcess> {
-        let name = self.program_of(process.exe.as_deref(), &process.cmdline)?;
+        let cwd = || process.cwd.clone();
+        let name = self.program_of(process.exe.as_deref(), &process.cmdline, cwd)?;
         Some(DominoProcess {
             role: role_of(&name, &process.cmdline),
             name,
@@ -150,11 +157,16 @@ impl Programs {
 
     /// Whether it takes the command line to tell that this is not Domino's.
     fn may_be_domino(&self, exe: Option<&Path>) -> bool {
-        exe.is_none_or(|exe| self.is_domino(exe) || is_shell(exe))
+        exe.is_none_or(|exe| self.is_domino(exe) || is_shell(exe) || is_some_dominos(exe))
     }
 
     /// The name of the Domino program that a process runs, if it runs one.
-    fn program_of(&self, exe: Option<&Path>, cmdline: &[OsString]) -> Option<OsString> {
+    fn program_of(
+        &self,
+        exe: Option<&Path>,
+        cmdline: &[OsString],
+        cwd: impl FnOnce() -> Option<PathBuf>,
+    ) -> Option<OsString> {
         match exe {
             Some(exe) if self.is_domino(exe) => Some(base_name(exe.as_os_str()).to_owned()),
             // The start-up links under LOTUS/bin and NSD are shell scripts:
@@ -167,6 +179,9 @@ impl Programs {
                 (below && DOMINO_SCRIPTS.iter().any(|known| name == *known))
                     .then(|| name.to_owned())
             }
+            Some(exe) if is_some_dominos(exe) => cwd()
+                .is_some_and(|cwd| cwd == self.data)
+                .then(|| base_name(exe.as_os_str()).to_owned()),
             Some(_) => None,
             // Not dumpable, so its executable is hidden even from its owner.
             None => {
@@ -176,6 +191,13 @@ impl Programs {
             }
         }
     }
+}
+
+/// Whether a program lies where each installation of Domino has its programs:
+/// notes/VERSION/linux.
+fn is_some_dominos(exe: &Path) -> bool {
+    let mut names = exe.components().map(Component::as_os_str);
+    names.any(|name| name == "notes") && names.any(|name| name == "linux")
 }
 
 /// A path without links. What of it is not there any more (an installation
@@ -261,7 +283,7 @@ pub fn server(partition: &Partition) -> Result<Option<Pid>> {
             return false;
         }
         let cmdline = sighting.arguments();
-        let name = programs.program_of(sighting.exe, &cmdline);
+        let name = programs.program_of(sighting.exe, &cmdline, || sighting.cwd());
         let found = name.is_some_and(|name| role_of(&name, &cmdline) == Role::Server);
         server = found.then_some(sighting.pid);
         found
@@ -308,13 +330,19 @@ mod tests {
             notes_as_named: "/opt/lotus/notes".into(),
             lotus: "/opt/hcl/domino".into(),
             lotus_as_named: "/opt/lotus".into(),
+            data: "/local/notesdata".into(),
         }
     }
 
     fn classify(exe: Option<&str>, cmdline: &[&str]) -> Option<Role> {
         let cmdline: Vec<OsString> = cmdline.iter().map(OsString::from).collect();
-        let name = programs().program_of(exe.map(Path::new), &cmdline)?;
-        Some(role_of(&name, &cmdline))
+        classify_in("/", exe, &cmdline)
+    }
+
+    fn classify_in(cwd: &str, exe: Option<&str>, cmdline: &[OsString]) -> Option<Role> {
+        let cwd = || Some(cwd.into());
+        let name = programs().program_of(exe.map(Path::new), cmdline, cwd)?;
+        Some(role_of(&name, cmdline))
     }
 
     const LINUX: &str = "/opt/hcl/domino/notes/14000000/linux";
@@ -402,6 +430,16 @@ mod tests {
             classify(Some("/usr/bin/vim"), &["server", &program("server")]),
             None
         );
+    }
+
+    #[test]
+    fn another_installation_counts_where_it_works_on_these_data() {
+        let server = Some("/opt/ibm/domino/notes/latest/linux/server");
+        let here = |exe| classify_in("/local/notesdata", exe, &[]);
+        assert_eq!(here(server), Some(Role::Server));
+        assert_eq!(classify_in("/local/notesdata2", server, &[]), None);
+        assert_eq!(here(Some("/usr/bin/linux/server")), None);
+        assert_eq!(here(Some("/home/linux/notes/server")), None);
     }
 
     #[test]

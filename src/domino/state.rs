@@ -111,6 +111,7 @@ pub(crate) mod tests {
                 comm: "x".into(),
                 exe: None,
                 exe_deleted: false,
+                cwd: None,
                 cmdline: Vec::new(),
             },
         }

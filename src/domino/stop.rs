@@ -248,9 +248,15 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
             Stopped::Cleanly(took)
         }
         None if state.has_died() => {
-            closure::mark_unclean(work, "the server died");
+            // Who ran them, and whether they closed what they had open, cannot
+            // be known.
+            let how = format!(
+                "there was no server, but {} had its databases open",
+                processes::list(state.processes())
+            );
+            closure::mark_unclean(work, &how);
             keep_down(work, programs, FAULT_RECOVERY)?;
-            Stopped::WasDownUnclean("the server died before the stop".to_owned())
+            Stopped::WasDownUnclean(how)
         }
         None => was_down(work)?,
     })

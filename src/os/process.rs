@@ -71,6 +71,8 @@ pub struct Process {
     pub exe: Option<PathBuf>,
     /// The executable's file was removed or replaced; `exe` is where it was.
     pub exe_deleted: bool,
+    /// The working directory; none where the link cannot be read.
+    pub cwd: Option<PathBuf>,
     /// The arguments, cut at 256 KiB; empty for zombies and kernel threads.
     pub cmdline: Vec<OsString>,
 }
@@ -102,6 +104,11 @@ impl Sighting<'_> {
     pub fn arguments(&self) -> Vec<OsString> {
         let mut buffer = Vec::new();
         self.entry.cmdline(&mut buffer).ok().unwrap_or_default()
+    }
+
+    /// The working directory as in [`Process::cwd`]. Costs a read.
+    pub fn cwd(&self) -> Option<PathBuf> {
+        self.entry.cwd()
     }
 
     /// The name the kernel keeps, which zombies have too; empty where it
@@ -272,6 +279,7 @@ fn complete(
         comm: stat.comm,
         exe,
         exe_deleted,
+        cwd: entry.cwd(),
         cmdline,
     }))
 }

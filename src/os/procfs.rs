@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use std::ffi::{CStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -191,6 +192,13 @@ impl Entry {
     /// Its effective user when the directory was opened.
     pub fn uid(&self) -> u32 {
         self.uid
+    }
+
+    /// The working directory; none where it cannot be read.
+    pub fn cwd(&self) -> Option<PathBuf> {
+        let mut link = Vec::new();
+        read_link(&self.directory, c"cwd", &mut link).ok()?;
+        Some(PathBuf::from(OsString::from_vec(link)))
     }
 
     /// Reads the executable's path into `into`. `Some(deleted)`: it was

@@ -9,6 +9,7 @@ scenarios![
     nothing_to_do_is_said,
     a_restart_ends_with_a_running_server,
     a_restart_that_is_interrupted_says_that_the_server_is_down,
+    a_compact_that_dies_with_its_caller_is_remembered,
     progress_is_told_in_lines,
     the_compact_at_the_next_start_is_switched,
 ];
@@ -126,6 +127,29 @@ fn a_restart_that_is_interrupted_says_that_the_server_is_down() {
     sandbox.mode("");
     sandbox.up();
     sandbox.down();
+    sandbox.run(&["stop"]).code(0);
+}
+
+/// As when power fails: nobody lives to write down how it ended.
+fn a_compact_that_dies_with_its_caller_is_remembered() {
+    let sandbox = Sandbox::new();
+    sandbox.mode("compact_delay=60\n");
+    let compact = sandbox.command(&["compact", "-C"]).spawn();
+    wait_until("compact runs", || !sandbox.calls("compact").is_empty());
+    compact.signal(libc::SIGKILL);
+    compact.outcome();
+    sandbox.kill();
+    sandbox
+        .run(&["stop"])
+        .code(150)
+        .stderr_has("compact was ended before it was done");
+    sandbox.mode("");
+    // One that ends well tells nothing of the one before.
+    sandbox.run(&["compact", "-C"]).code(0);
+    sandbox.run(&["stop"]).code(150);
+    sandbox.up();
+    sandbox.down();
+    sandbox.run(&["compact", "-C"]).code(0);
     sandbox.run(&["stop"]).code(0);
 }
 

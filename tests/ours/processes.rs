@@ -9,6 +9,7 @@ scenarios![
     a_zombie_task_does_not_keep_a_stop,
     a_replaced_binary_is_still_found,
     a_second_installation_is_not_ours,
+    a_server_on_these_data_is_ours_wherever_it_is_installed,
     stale_files_are_no_server,
     left_tasks_are_told_and_block_a_start,
 ];
@@ -83,6 +84,35 @@ fn a_second_installation_is_not_ours() {
     sandbox.set("DOMINO_DATA_PATH", sandbox.data.clone());
     sandbox.run(&["status"]).code(0);
     sandbox.down();
+}
+
+/// LOTUS is mistyped or names the next release already, while the old server
+/// runs on (D02).
+fn a_server_on_these_data_is_ours_wherever_it_is_installed() {
+    let mut sandbox = Sandbox::new();
+    sandbox.up();
+    let other = sandbox.base.join("lotus2");
+    let unused = sandbox.directory("data2");
+    let mut layout =
+        crate::standin::Layout::new(crate::support::run_directory::standin(), &other, &unused);
+    layout.owner = crate::support::is_root().then_some(sandbox.ids);
+    {
+        let _guard = crate::support::executables();
+        crate::standin::install(&layout).unwrap();
+    }
+    // No other proof of it than the process.
+    fs::remove_file(sandbox.data.join("pid.nbf")).unwrap();
+    let old = sandbox.lotus.clone();
+    sandbox.set("LOTUS", "/opt/hcl/domnio");
+    sandbox.run(&["status"]).code(0);
+    sandbox.run(&["stop"]).code(5);
+    assert_eq!(sandbox.servers().len(), 1);
+    sandbox.set("LOTUS", &other);
+    sandbox.run(&["status"]).code(0);
+    sandbox.run(&["start"]).code(0).stdout_has("already");
+    sandbox.run(&["stop"]).code(0);
+    sandbox.set("LOTUS", &old);
+    assert!(sandbox.processes().is_empty());
 }
 
 fn stale_files_are_no_server() {

@@ -26,6 +26,7 @@ fn process(exe: Option<&str>, cmdline: &[&str]) -> Process {
         comm: "x".into(),
         exe: exe.map(PathBuf::from),
         exe_deleted: false,
+        cwd: None,
         cmdline: cmdline.iter().map(OsString::from).collect(),
     }
 }
