@@ -278,6 +278,9 @@ pub struct LiveArgs {
     /// This stop is part of a freeze, not an administrator's word
     #[arg(long, hide = true)]
     pub for_snapshot: bool,
+    /// This stop is a unit's ExecStopPost=, after `run`
+    #[arg(long, hide = true)]
+    pub after_run: bool,
 }
 
 /// Arguments of verbs that start a server.

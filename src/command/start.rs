@@ -110,8 +110,12 @@ pub fn start_locked(work: &mut Work, lock: &Lock, arguments: StartArgs) -> Resul
             format!("Domino server {name} started (pid {pid})"),
             Exit::Done,
         ),
-        Started::Ready(pid, ready) => (
+        Started::Ready(pid, ready) if ready.serves() => (
             format!("Domino server {name} is ready (pid {pid}): {ready}"),
+            Exit::Done,
+        ),
+        Started::Ready(pid, ready) => (
+            format!("Domino server {name} is up (pid {pid}): {ready}"),
             Exit::Done,
         ),
         Started::StillStarting(pid, limit) => {

@@ -10,7 +10,7 @@ use crate::domino::figures::seconds;
 use crate::domino::processes;
 use crate::domino::stop::{self, Stopped};
 use crate::domino::tools::{Work, number};
-use crate::domino::{Partition, lock};
+use crate::domino::{Partition, Reporter, lock};
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
 use crate::os::lock::Lock;
@@ -23,6 +23,10 @@ use std::time::Instant;
 
 /// Runs the verb; `keep_controller` for `quit`.
 pub fn run(call: &Call, arguments: LiveArgs, keep_controller: bool, ui: &mut Ui) -> Result<Exit> {
+    if arguments.after_run && run_ended_by_itself(call) {
+        ui.line("'rc_domino run' ended by itself: there is nothing to make up for");
+        return Ok(Exit::Done);
+    }
     let identity = identity::settle(call)?;
     let before = if arguments.for_snapshot {
         None
@@ -36,6 +40,13 @@ pub fn run(call: &Call, arguments: LiveArgs, keep_controller: bool, ui: &mut Ui)
         snapshot::plain::after_stop(&before, exit, ui);
     }
     Ok(exit)
+}
+
+/// Whether the service's main process was not killed (systemd.exec(5)): `run`
+/// has closed then whatever it started, and what else is there is not its own.
+fn run_ended_by_itself(call: &Call) -> bool {
+    let mut environment = call.environment.iter();
+    environment.any(|(name, value)| name == "EXIT_CODE" && value == "exited")
 }
 
 fn stop_it(
@@ -280,11 +291,12 @@ fn through_unit(
         check(&partition)?;
     }
     let rest = with_work_under(&partition, &signals, ui, |work| {
-        if matches!(verdict, Exit::Unclean | Exit::Crashed)
-            && closure::remembered(work.partition).is_none()
-        {
-            // systemd may have killed what its stop command could not.
-            closure::mark_unclean(work, "systemd had to end the server");
+        if matches!(verdict, Exit::Unclean | Exit::Crashed) {
+            closure::keep_witness(work);
+            if closure::remembered(work.partition).is_none() {
+                let how = format!("the stop by systemd answered {}", verdict.code());
+                closure::mark_unclean(work, &how);
+            }
         }
         let lock = lock::acquire(work)?;
         if left.is_empty() {
@@ -295,7 +307,16 @@ fn through_unit(
             stop_locked(work, &lock, false)
         }
     })?;
-    Ok(if verdict == Exit::Done { rest } else { verdict })
+    if verdict == Exit::Done {
+        return Ok(rest);
+    }
+    if rest == Exit::Done {
+        ui.warn(&format!(
+            "{name} answered {} to its stop: 'rc_domino systemlog' tells why",
+            verdict.code()
+        ));
+    }
+    Ok(verdict)
 }
 
 /// The unit when systemd is done with its stop: its systemctl may have ended

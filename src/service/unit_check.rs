@@ -197,11 +197,19 @@ fn notify_unit(unit: &UnitFile, found: &mut Vec<Finding>) {
             &unit.path,
             None,
             format!(
-                "has no ExecStopPost=: should 'rc_domino run' be killed, nothing would close the server's databases; add ExecStopPost=…/{SCRIPT} stop"
+                "has no ExecStopPost=: should 'rc_domino run' be killed, nothing would close the server's databases; add ExecStopPost=…/{SCRIPT} stop --after-run"
             ),
         ));
     } else {
         command(unit, "ExecStopPost", "stop", found);
+        for line in unit.commands("ExecStopPost") {
+            if line.value.trim_end().ends_with("/rc_domino_script stop") {
+                found.push(at(
+                    line,
+                    "ExecStopPost=: without --after-run a start that is refused ends what kept it from being, such as a compact; add it",
+                ));
+            }
+        }
     }
     let mode = unit.service("KillMode");
     if mode.is_none_or(|line| line.value != "process") {

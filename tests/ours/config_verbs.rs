@@ -588,13 +588,14 @@ fn check_knows_notify_units() {
     let script = sandbox.script("rc_domino_script", "true");
     let script = script.display().to_string();
     let good = format!(
-        "[Service]\nUser=notes\nType=notify\nNotifyAccess=exec\nExecStart={script} run\nExecStopPost={script} stop\nKillMode=process\nTimeoutStopSec=10\nLimitNOFILE=80000\n"
+        "[Service]\nUser=notes\nType=notify\nNotifyAccess=exec\nExecStart={script} run\nExecStopPost={script} stop --after-run\nKillMode=process\nTimeoutStopSec=10\nLimitNOFILE=80000\n"
     );
     unit(&sandbox, &good);
     sandbox.run(&["check"]).code(0);
     for (from, to, expected) in [
         ("script run", "script start", "domino.service:5: "),
         ("ExecStopPost=", "#", "no ExecStopPost="),
+        ("stop --after-run", "stop", "without --after-run"),
         ("=process", "=mixed", "domino.service:7: KillMode=mixed"),
         ("KillMode=process", "", "KillMode= is not set"),
         ("=exec", "=none", "domino.service:4: NotifyAccess=none"),
