@@ -134,6 +134,7 @@ fn between(call: &Call, which: Maintenance, given: &[OsString], ui: &mut Ui) -> 
         verb.extend(given.iter().cloned());
         return restart::through_unit(call, &identity, &verb, StartArgs::default(), ui);
     }
+    restart::outlive_terminal()?;
     let access = loading::access_as(call, &identity, Needs::Login, ui)?;
     let partition = match loading::here(access) {
         Ok(partition) => partition,

@@ -9,7 +9,7 @@ use crate::domino::{Partition, Reporter, lock};
 use crate::error::{Error, Result, signal_name};
 use crate::exit::Exit;
 use crate::os::crew;
-use crate::os::signals::Signals;
+use crate::os::signals::{Signals, ignore_hangups};
 use crate::os::spawn::Launch;
 use crate::ui::Ui;
 use std::ffi::OsString;
@@ -25,6 +25,7 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     if loading::unit_to_start(call, &identity)?.is_some() {
         return through_unit(call, &identity, &[], arguments, ui);
     }
+    outlive_terminal()?;
     let access = loading::access_as(call, &identity, Needs::Login, ui)?;
     let partition = match loading::here(access) {
         Ok(partition) => partition,
@@ -53,6 +54,12 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
         return live::on_partition(&partition, false, ui);
     }
     Ok(exit)
+}
+
+/// A lost terminal is nobody's wish that the server stays down. A signal that
+/// somebody sends is.
+pub fn outlive_terminal() -> Result<()> {
+    ignore_hangups().map_err(Error::system("hold back signals"))
 }
 
 /// One of several that are restarted together is started when all are down, and

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::os::bounded::{Ended, Output, run_bounded};
 use crate::os::files::is_executable;
-use crate::os::signals::{Signal, Signals};
+use crate::os::signals::{Signal, Signals, ignores_hangups};
 use crate::os::spawn::{Launch, Stream};
 use crate::os::users::{self, User};
 use crate::os::wait::wait_any;
@@ -211,9 +211,11 @@ pub fn run_in_front(mut launch: Launch, ui: &mut Ui) -> Result<Exit> {
 }
 
 /// As [`run_in_front`], with input and output as the launch has them.
-pub fn run_to_end(launch: Launch, _ui: &mut Ui) -> Result<Exit> {
+pub fn run_to_end(mut launch: Launch, _ui: &mut Ui) -> Result<Exit> {
     let program = PathBuf::from(&launch.program);
     let signals = Signals::block().map_err(Error::system("hold back signals"))?;
+    // Of what outlives its terminal (nohup, a restart) no part may end by that.
+    launch.ignore_hangup |= ignores_hangups();
     let mut child = launch
         .spawn()
         .map_err(|cause| Error::Program { program, cause })?;

@@ -1,5 +1,7 @@
 //! Stops a server and makes sure that what it wrote is on disk.
 
+mod by_force;
+
 use super::archive;
 use super::claim::{self, Elsewhere};
 use super::client;
@@ -20,6 +22,7 @@ use crate::os::lock::Lock;
 use crate::os::pidfd::ProcessHandle;
 use crate::os::signals::Signal;
 use crate::os::spawn::Stream;
+use by_force::{keep_down, kill};
 use std::ffi::OsStr;
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -39,9 +42,6 @@ const CONTROLLER_LIMIT: Duration = Duration::from_secs(100);
 /// How long after the end of a server Domino's fault recovery may start a new
 /// one without anything to be seen; an assumption, HCL names no figure.
 const FAULT_RECOVERY: Duration = Duration::from_secs(1);
-
-/// How often it is looked whether what could bring a server back is gone.
-const ATTENDED_STEP: Duration = Duration::from_millis(100);
 
 /// The line by which Domino says that it is dying (looked for by the original
 /// too, in the last 5,000 lines; here only in what this shutdown wrote).
@@ -260,87 +260,6 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
         }
         None => was_down(work)?,
     })
-}
-
-/// Lets NSD end what would not stop, and once more what Domino's own fault
-/// recovery brings back then.
-fn kill(work: &mut Work, programs: &Programs, watch: &mut Watch) -> Result<()> {
-    for _ in 0..2 {
-        if let Err(error) = nsd::kill(work) {
-            soften(work, error)?;
-        }
-        watch.look()?;
-        if watch.wait(work.signals, Instant::now() + AFTER_KILL)? != Woken::AllGone
-            && watch.look()?
-        {
-            return Err(still_running(watch.left()));
-        }
-        if !comes_back(work, programs, watch, FAULT_RECOVERY)? {
-            return Ok(());
-        }
-        tell_back(work, watch);
-    }
-    Err(still_running(watch.left()))
-}
-
-fn tell_back(work: &mut Work, watch: &Watch) {
-    work.reporter.warn(&format!(
-        "brought back by Domino's fault recovery: {}",
-        processes::list(watch.left())
-    ));
-}
-
-/// After an end that fault recovery answers: whoever asked for a stop does not
-/// want the server back.
-fn keep_down(work: &mut Work, programs: &Programs, at_least: Duration) -> Result<()> {
-    let mut watch = Watch::new(programs.clone(), work.partition.user.uid, is_idle)?;
-    if comes_back(work, programs, &mut watch, at_least)? {
-        tell_back(work, &watch);
-        closure::mark_unclean(work, "the server crashed, came back and was ended");
-        kill(work, programs, &mut watch)?;
-    }
-    Ok(())
-}
-
-/// After a bad end, fault recovery may start a new server: looks for so long,
-/// and as long as something lives that could bring it back (but no longer than
-/// DOMINO_RECOVERY_SECONDS).
-fn comes_back(
-    work: &mut Work,
-    programs: &Programs,
-    watch: &mut Watch,
-    at_least: Duration,
-) -> Result<bool> {
-    let began = Instant::now();
-    let patience = work.partition.settings.recovery_seconds.value;
-    loop {
-        let waited = began.elapsed();
-        if waited >= at_least {
-            let attended = processes::is_attended(programs, work.partition.user.uid)?;
-            if watch.look()? {
-                return Ok(true);
-            }
-            if !attended {
-                return Ok(false);
-            }
-            if waited >= patience {
-                work.reporter.warn(&format!(
-                    "a program of {} still runs that may start the server again",
-                    work.partition.lotus().display()
-                ));
-                return Ok(false);
-            }
-        }
-        let until = (began + at_least).max(Instant::now() + ATTENDED_STEP);
-        let wake = crate::os::wait::wait_any(&[], Some(work.signals), &[], Some(until))
-            .map_err(Error::system("wait"))?;
-        if let Some(signal) = wake.signal {
-            return Err(work.interrupted(
-                signal,
-                "the server was ended; whether it came back was not looked at",
-            ));
-        }
-    }
 }
 
 /// Broadcast to the users, then the site's own console command.

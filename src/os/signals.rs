@@ -99,6 +99,11 @@ pub fn ignore_hangups() -> io::Result<()> {
     Ok(())
 }
 
+/// Whether this process is to outlive its terminal.
+pub fn ignores_hangups() -> bool {
+    is_ignored(Signal::SIGHUP)
+}
+
 fn is_ignored(signal: Signal) -> bool {
     let mut found = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: without a new action the call only writes the old one to `found`,

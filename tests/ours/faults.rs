@@ -11,6 +11,7 @@ scenarios![
     fresh_temporary_files_stay,
     no_descriptor_leaks_into_the_server,
     the_server_is_proof_against_a_hangup,
+    a_restart_outlives_its_terminal,
     both_names_of_the_log_compact_setting_count,
     two_archives_in_one_second,
 ];
@@ -129,6 +130,22 @@ fn the_server_is_proof_against_a_hangup() {
     assert_eq!(call.signals_blocked, 0);
     assert_eq!(call.signals_ignored & !1, 0, "{:x}", call.signals_ignored);
     sandbox.down();
+}
+
+fn a_restart_outlives_its_terminal() {
+    let sandbox = Sandbox::new();
+    for verb in [&["restart"][..], &["restartcompact", "-C"]] {
+        sandbox.mode("");
+        sandbox.up();
+        let before = sandbox.calls("server").len();
+        sandbox.mode("shutdown_delay=2\n");
+        let restart = sandbox.command(verb).spawn();
+        wait_until("it stops", || sandbox.calls("server").len() > before);
+        restart.signal(libc::SIGHUP);
+        restart.outcome().code(0);
+        assert_eq!(sandbox.servers().len(), 1);
+        sandbox.down();
+    }
 }
 
 /// The original's documentation and its code disagree on the name (contract

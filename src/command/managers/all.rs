@@ -1,5 +1,6 @@
 //! `all`: a verb for every server of this host.
 
+use super::super::restart::outlive_terminal;
 use super::super::{Call, identity, switch};
 use super::freezing;
 use super::siblings::{Answer, Siblings, column, width};
@@ -10,7 +11,7 @@ use crate::domino::partitions;
 use crate::domino::tools::number;
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
-use crate::os::signals::{Signal, ignore_hangups};
+use crate::os::signals::Signal;
 use crate::ui::{Tint, Ui};
 use serde_json::{Value, json};
 use std::ffi::{OsStr, OsString};
@@ -133,7 +134,7 @@ impl All<'_> {
     /// of its own, which starts the server it has stopped also where this one
     /// is killed meanwhile; that a terminal has gone stops none of them.
     fn restart(&self, ui: &mut Ui) -> Result<Exit> {
-        ignore_hangups().map_err(Error::system("hold back signals"))?;
+        outlive_terminal()?;
         let rest = self.words.iter().skip(1).cloned();
         let words: Vec<OsString> = ["restart".into(), "--in-turn".into()]
             .into_iter()
