@@ -133,6 +133,12 @@ fn tell(work: &mut Work, outcome: Stopped, down: &str) -> Exit {
             work.reporter.warn(&unclean_since(&name, &how));
             return Exit::Unclean;
         }
+        Stopped::MayRunElsewhere(why) => {
+            work.reporter.warn(&format!(
+                "Domino server {name} does not run here, but {why}; do not trust a snapshot taken now"
+            ));
+            return Exit::Unclean;
+        }
     };
     work.reporter.info(&text);
     exit
