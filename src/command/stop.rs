@@ -45,7 +45,11 @@ fn stop_it(
     if let Some(unit) = loading::own_unit(call, identity)? {
         return through_unit(call, identity, &unit, How::Somehow(arguments), ui);
     }
-    let access = loading::access_as(call, identity, Needs::Login, ui)?;
+    let needs = match arguments.without_login {
+        true => Needs::Rights,
+        false => Needs::Login,
+    };
+    let access = loading::access_as(call, identity, needs, ui)?;
     let partition = match loading::here(access) {
         Ok(partition) => partition,
         Err(exit) => {
