@@ -14,6 +14,10 @@ SCRIPTDIR    = $(DESTDIR)/opt/nashcom/startscript
 # Where clusters look for resource agents, whatever PREFIX is.
 AGENTDIR     = $(DESTDIR)/usr/lib/ocf/resource.d/nashcom
 
+# The init script's name as one of domino.service, whatever PREFIX is. It is a
+# name of the site's unit where that says so in its [Install].
+ALIAS        = $(DESTDIR)/usr/lib/systemd/system/rc_domino.service
+
 # Instances of the templates (@) are for partitions.
 UNITS        = systemd/system/domino.service systemd/system/domino@.service \
                systemd/system/domino-notify.service systemd/system/domino-notify@.service
@@ -103,6 +107,13 @@ install: build
 	        install -D -m 644 "etc/$$file" "$(SYSCONFDIR)/$$file"; \
 	    fi; \
 	done
+	@# Not where the server has another unit, nor where init's own links start it.
+	rm -f $(ALIAS)
+	if ! ls $(SYSCONFDIR)/rc[2345].d/S[0-9][0-9]rc_domino >/dev/null 2>&1 && \
+	    ! sed -n 's/^ *DOMINO_SYSTEMD_NAME=//p' $(SYSCONFDIR)/sysconfig/rc_domino_config \
+	        $(SYSCONFDIR)/sysconfig/rc_domino_config_notes 2>/dev/null | grep -qv '^"*domino\(\.service\)*"*$$'; then \
+	    install -d $$(dirname $(ALIAS)) && ln -s /etc/systemd/system/domino.service $(ALIAS); \
+	fi
 
 # Leaves the configuration and the units, which are the site's, and what the
 # installation replaced, under replaced/ of the script directory.
@@ -111,7 +122,7 @@ uninstall:
 	rm -f $(SCRIPTDIR)/rc_domino_script $(SCRIPTDIR)/rc_domino
 	rm -f $(AGENTDIR)/domino
 	-rmdir --ignore-fail-on-non-empty $(AGENTDIR)
-	rm -f $(SYSCONFDIR)/init.d/rc_domino
+	rm -f $(SYSCONFDIR)/init.d/rc_domino $(ALIAS)
 	rm -f $(MANDIR)/man8/rc_domino.8 $(MANDIR)/man5/rc_domino_config.5
 	rm -f $(MANDIR)/man7/rc_domino-snapshot.7
 

@@ -19,7 +19,7 @@ use std::{fs, io};
 
 const ROUNDS: usize = 101;
 const STOPS: usize = 21;
-const STRANGERS: usize = 5_000;
+const STRANGERS: usize = 10_000;
 
 fn main() -> ExitCode {
     common::table_of(measure)

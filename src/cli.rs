@@ -28,7 +28,7 @@ pub enum Persona {
     /// `rc_domino`, `domino`, anything else: hands start and stop over to the
     /// service manager where there is one.
     Entry,
-    /// `rc_domino_USER`: the same, for this user's server if he exists.
+    /// `rc_domino_USER`: the same, for this user's server and no other.
     EntryFor(OsString),
     /// `rc_domino_script`: acts itself; the service manager calls this one.
     Script,
@@ -41,14 +41,22 @@ pub fn persona(argument_zero: Option<&OsStr>) -> Persona {
     if argument_zero.is_some_and(is_agent) {
         return Persona::Agent;
     }
-    let name = argument_zero
-        .and_then(|path| Path::new(path).file_name())
-        .and_then(OsStr::to_str)
-        .unwrap_or("rc_domino");
-    match name.strip_prefix("rc_domino_") {
-        Some("script") => Persona::Script,
-        Some(user) if !user.is_empty() => Persona::EntryFor(user.into()),
+    let name = argument_zero.and_then(|path| Path::new(path).file_name());
+    let name = of_runlevel(name.unwrap_or_default().as_bytes());
+    match name.strip_prefix(b"rc_domino_") {
+        Some(b"script") => Persona::Script,
+        Some(user) if !user.is_empty() => Persona::EntryFor(OsStr::from_bytes(user).into()),
         _ => Persona::Entry,
+    }
+}
+
+/// A name without the `S66` or `K19` of a link in a runlevel's directory.
+fn of_runlevel(name: &[u8]) -> &[u8] {
+    match name {
+        [b'S' | b'K', tens, ones, rest @ ..] if tens.is_ascii_digit() && ones.is_ascii_digit() => {
+            rest
+        }
+        _ => name,
     }
 }
 
@@ -273,6 +281,9 @@ pub struct LiveArgs {
     /// Needs no login of the Domino user, which may be what is broken
     #[arg(long, hide = true)]
     pub without_login: bool,
+    /// This stop is a unit's ExecStopPost=, after `run`
+    #[arg(long, hide = true)]
+    pub after_run: bool,
 }
 
 /// Arguments of verbs that start a server.
@@ -293,6 +304,9 @@ pub struct StartArgs {
     /// The host that claims the data directory is dead for certain
     #[arg(long)]
     pub take_over: bool,
+    /// This restart is one of several: the start waits for its turn
+    #[arg(long, hide = true)]
+    pub in_turn: bool,
 }
 
 impl StartArgs {
@@ -511,6 +525,12 @@ mod tests {
             Persona::Script
         );
         assert_eq!(of("rc_domino_mail"), Persona::EntryFor("mail".into()));
+        assert_eq!(of("K19rc_domino_mail"), Persona::EntryFor("mail".into()));
+        assert_eq!(of("S66rc_domino"), Persona::Entry);
+        let odd = OsStr::from_bytes(b"rc_domino_m\xe4x");
+        assert!(
+            matches!(persona(Some(odd)), Persona::EntryFor(user) if user.as_bytes() == b"m\xe4x")
+        );
         assert_eq!(of("/usr/lib/ocf/resource.d/nashcom/domino"), Persona::Agent);
         assert_eq!(of("/usr/lib/ocf/resource.d/domino"), Persona::Entry);
         assert_eq!(persona(None), Persona::Entry);

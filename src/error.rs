@@ -334,6 +334,7 @@ pub fn signal_name(signal: u8) -> String {
     match signal {
         1 => "SIGHUP".into(),
         2 => "SIGINT".into(),
+        9 => "SIGKILL".into(),
         15 => "SIGTERM".into(),
         other => format!("signal {other}"),
     }

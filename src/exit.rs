@@ -3,6 +3,8 @@
 //! 0–7 are those of the Linux Standard Base, "Init Script Actions" (LSB 5.0,
 //! chapter 22.2); 150–199 is the range which that page leaves to applications.
 
+use crate::error::signal_name;
+use std::borrow::Cow;
 use std::process::ExitCode;
 
 /// Stands for 0 between a run within a login and the one that began it; no
@@ -109,7 +111,10 @@ impl Exit {
         Exit::ALL
             .into_iter()
             .find(|exit| exit.code() == code)
-            .unwrap_or(Exit::Passed(code))
+            .unwrap_or(match code {
+                129..150 => Exit::Signal(code - 128),
+                _ => Exit::Passed(code),
+            })
     }
 
     /// What the answers for several servers come down to: 0 only where all are
@@ -167,9 +172,13 @@ impl Exit {
 
     /// The same for a sentence that names the verb: without what the code says
     /// of single verbs.
-    pub fn brief(self) -> &'static str {
+    pub fn brief(self) -> Cow<'static, str> {
+        if let Exit::Signal(number) = self {
+            return format!("ended by {}", signal_name(number)).into();
+        }
         let meaning = self.meaning();
-        meaning.split_once("; ").map_or(meaning, |(brief, _)| brief)
+        let brief = meaning.split_once("; ").map_or(meaning, |(brief, _)| brief);
+        brief.into()
     }
 }
 
@@ -248,6 +257,9 @@ mod tests {
         let codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
         assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 150, 151, 152, 153, 154]);
         assert_eq!(Exit::Signal(15).code(), 143);
+        assert_eq!(Exit::of_code(143), Exit::Signal(15));
+        assert_eq!(Exit::of_code(128), Exit::Passed(128));
+        assert_eq!(Exit::of_code(155), Exit::Passed(155));
     }
 
     #[test]

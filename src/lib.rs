@@ -82,6 +82,7 @@ pub fn run(mut arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>)
             error.exit()
         }
     };
+    ui::finish();
     if cli.options.in_login {
         exit.from_login()
     } else {

@@ -1,10 +1,13 @@
 //! All terminal output: lines, warnings, progress, colour.
 
+mod outlet;
+
 use crate::cli::Color;
 use crate::domino::{Reporter, tools};
 use crate::error::{Error, Result};
 use crate::os::signals::{Signal, Signals};
 use crate::os::terminal::{self, Echo, Typed};
+use outlet::Stream;
 use std::io::{IsTerminal, Write};
 
 /// Where the program's words go: results and steps to stdout, warnings and
@@ -133,7 +136,7 @@ impl Ui {
     /// Bytes beside the answer, such as another program's complaints.
     pub fn aside_bytes(&mut self, bytes: &[u8]) {
         self.end_progress();
-        let _ = std::io::stderr().write_all(bytes);
+        write(Stream::Error, bytes);
     }
 
     /// All that a reader has, as it is, until nobody listens any more. Fails
@@ -166,8 +169,7 @@ impl Ui {
         } else {
             format!("{front}{text}\n")
         };
-        // Nobody is left to be told that stderr is closed.
-        let _ = std::io::stderr().write_all(line.as_bytes());
+        write(Stream::Error, line.as_bytes());
     }
 
     fn end_progress(&mut self) {
@@ -179,9 +181,34 @@ impl Ui {
 }
 
 fn write_out(bytes: &[u8]) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(bytes);
-    let _ = out.flush();
+    write(Stream::Out, bytes);
+}
+
+fn write(stream: Stream, bytes: &[u8]) {
+    match outlet::get() {
+        Some(outlet) => outlet.put(stream, bytes),
+        None => stream.write(bytes),
+    }
+}
+
+/// From now on no output keeps the program waiting for its reader.
+pub fn never_wait() {
+    outlet::open();
+}
+
+/// The program comes to its end: lines of logs are not waited for any more
+/// where nobody reads them.
+pub fn about_to_end() {
+    if let Some(outlet) = outlet::get() {
+        outlet.end();
+    }
+}
+
+/// Waits for what is still to be written, as far as somebody reads it.
+pub fn finish() {
+    if let Some(outlet) = outlet::get() {
+        outlet.finish();
+    }
 }
 
 impl Reporter for Ui {
@@ -214,5 +241,9 @@ impl Reporter for Ui {
 
 /// A line of a log, for threads that show one while a verb goes on.
 pub fn raw_line(line: &[u8]) {
-    write_out(&[line, b"\n"].concat());
+    let line = [line, b"\n"].concat();
+    match outlet::get() {
+        Some(outlet) => outlet.put_log(&line),
+        None => write_out(&line),
+    }
 }

@@ -11,7 +11,8 @@ pub enum ManagersVerb {
     #[command(after_help = "\
 Which servers: those of every user who has /etc/sysconfig/rc_domino_config_USER,
 and that of the default user where /etc/sysconfig/rc_domino_config configures
-it; or those that DOMINO_PARTITIONS names there, in its order.
+it; or those that DOMINO_PARTITIONS names there, in its order. A user who cannot
+be looked up is an error.
 start goes in order, stop and quit at the same time; restart stops all, then
 starts in order; any other verb goes to one server after the other.
 Exit code: 0 if it is 0 for every server, else the worst of theirs.
@@ -20,6 +21,7 @@ Examples:
   rc_domino all status             a table
   rc_domino all status --json      an array, an object for each server
   rc_domino all stop               in the time of the slowest
+  rc_domino all stop --json        user, exit_code and outcome of each
   rc_domino all start --wait=300
   rc_domino all clearlog --dry-run")]
     All(AllArgs),
@@ -39,7 +41,7 @@ Examples:
         #[arg(value_name = "ACTION")]
         action: Option<String>,
     },
-    /// Restart the server, running or not, as LSB has it
+    /// The same as try-restart, which LSB wants where nothing can be reloaded
     ForceReload,
     /// Restart the server if it runs; nothing to do is a success
     TryRestart,

@@ -1,6 +1,6 @@
 //! `compact`, `fixup`, `restartcompact`, `restartfixup`, `compactnextstart`.
 
-use super::identity::{self, Identity, Needs};
+use super::identity::{self, Needs};
 use super::{Call, loading, restart, start, stop, with_work};
 use crate::cli::StartArgs;
 use crate::cli::databases::{DatabasesVerb, OnceState};
@@ -62,6 +62,13 @@ fn setting(which: Maintenance) -> &'static str {
     }
 }
 
+fn verb(which: Maintenance) -> &'static str {
+    match which {
+        Maintenance::Compact => "compact",
+        Maintenance::Fixup => "fixup",
+    }
+}
+
 /// The tool alone, for a server that is down.
 fn alone(call: &Call, which: Maintenance, given: &[OsString], ui: &mut Ui) -> Result<Exit> {
     let access = loading::access(call, Needs::Login, ui)?;
@@ -120,8 +127,12 @@ fn maintain_all(work: &mut Work, which: Maintenance, runs: &[Vec<OsString>]) -> 
 /// Stop, tool, start: under one lock, or through the unit.
 fn between(call: &Call, which: Maintenance, given: &[OsString], ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
-    if loading::own_unit(call, &identity)?.is_some() {
-        return through_unit(call, &identity, which, given, ui);
+    if loading::unit_to_start(call, &identity)?.is_some() {
+        // The tool runs as the verb does that is called alone. Its own lock
+        // keeps a start by others waiting.
+        let mut verb: Vec<OsString> = vec![verb(which).into()];
+        verb.extend(given.iter().cloned());
+        return restart::through_unit(call, &identity, &verb, StartArgs::default(), ui);
     }
     let access = loading::access_as(call, &identity, Needs::Login, ui)?;
     let partition = match loading::here(access) {
@@ -147,7 +158,7 @@ fn between(call: &Call, which: Maintenance, given: &[OsString], ui: &mut Ui) -> 
             still_start(work, ended)?
         };
         let started = start::start_locked(work, &lock, StartArgs::default())?;
-        Ok(verdict(stopped, tool, started))
+        Ok(restart::verdict(stopped, tool, started))
     })
 }
 
@@ -165,45 +176,6 @@ fn still_start(work: &mut Work, tool: Result<Exit>) -> Result<Exit> {
         }
         Ok(exit) => Ok(exit),
     }
-}
-
-fn verdict(stopped: Exit, tool: Exit, started: Exit) -> Exit {
-    match restart::worse(stopped, started) {
-        Exit::Done => tool,
-        other => other,
-    }
-}
-
-/// systemd stops and starts the server; the tool runs in between as the verb
-/// does that is called alone. Its own lock keeps a start by others waiting.
-fn through_unit(
-    call: &Call,
-    identity: &Identity,
-    which: Maintenance,
-    given: &[OsString],
-    ui: &mut Ui,
-) -> Result<Exit> {
-    let stopped = restart::stop_through_unit(call, identity, ui)?;
-    // Where it is down, though not cleanly: fixup is there for that.
-    if !restart::is_down(stopped) {
-        return Ok(stopped);
-    }
-    let mut verb: Vec<OsString> = vec![
-        match which {
-            Maintenance::Compact => "compact",
-            Maintenance::Fixup => "fixup",
-        }
-        .into(),
-    ];
-    verb.extend(given.iter().cloned());
-    let tool = restart::in_child(call, identity, &verb, ui)?;
-    // 128 + SIGHUP, SIGINT, SIGTERM: asked to end, as the verb itself says it.
-    if matches!(tool.code(), 129 | 130 | 143) {
-        ui.error("the server is down; 'rc_domino start' starts it");
-        return Ok(tool);
-    }
-    let started = start::in_any_case(call, identity, StartArgs::default(), ui)?;
-    Ok(verdict(stopped, tool, started))
 }
 
 /// `compactnextstart`.

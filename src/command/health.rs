@@ -57,6 +57,9 @@ fn answer(call: &Call, what: Health, ui: &mut Ui) -> Result<(bool, String)> {
     }
     Ok(
         match Readiness::new(&partition, readiness::expected_from(&partition)).look()? {
+            Some(ready) if !ready.serves() => {
+                (false, format!("not ready: {name} (pid {server}): {ready}"))
+            }
             Some(ready) => {
                 readiness::remember(&partition, server);
                 (true, format!("ready: {name} (pid {server}): {ready}"))

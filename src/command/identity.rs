@@ -74,16 +74,18 @@ pub fn default_user(call: &Call) -> OsString {
         .to_owned()
 }
 
-fn user_name(call: &Call) -> Result<OsString> {
-    if let Some(user) = &call.user {
-        return Ok(user.clone());
+/// The user who is meant and no other, whether he exists or not: a link to a
+/// server whose user is gone must not act on somebody else's.
+fn meant(call: &Call) -> Option<&OsString> {
+    match (&call.user, &call.persona) {
+        (Some(user), _) | (None, Persona::EntryFor(user)) => Some(user),
+        _ => None,
     }
-    if let Persona::EntryFor(user) = &call.persona {
-        let exists = users::find_by_name(&call.root, user)
-            .map_err(Error::system("look the Domino user up"))?;
-        if exists.is_some() {
-            return Ok(user.clone());
-        }
+}
+
+fn user_name(call: &Call) -> Result<OsString> {
+    if let Some(user) = meant(call) {
+        return Ok(user.clone());
     }
     if let Some(user) = call.variable("DOMINO_USER") {
         return Ok(user.to_owned());
@@ -100,13 +102,14 @@ fn user_name(call: &Call) -> Result<OsString> {
 /// The caller himself as the Domino user, where he has no name and the first
 /// process is his: a container may run under any number (OpenShift gives each
 /// project its own). Such a caller can become nobody else, so that DOMINO_USER,
-/// or the default, only says what he is called; `--user` must be meant.
+/// or the default, only says what he is called; `--user` and a link's name must
+/// be meant.
 ///
 /// On a host the first process is root's. Somebody whose directory service is
 /// down would see no server there and be told that all is well.
 fn nameless(call: &Call, name: &OsStr) -> Option<User> {
     let uid = users::effective_uid();
-    if uid == 0 || call.user.is_some() || process::owner(process::FIRST) != Some(uid) {
+    if uid == 0 || meant(call).is_some() || process::owner(process::FIRST) != Some(uid) {
         return None;
     }
     if !matches!(own_entry(call, uid), Ok(None)) {

@@ -8,6 +8,7 @@ use crate::domino::{Partition, Reporter};
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
 use crate::service;
+use crate::service::systemd::Unit;
 use crate::settings::{Loaded, Source};
 use crate::ui::Ui;
 use std::ffi::{OsStr, OsString};
@@ -232,17 +233,53 @@ pub fn here(access: Access) -> std::result::Result<Partition, Exit> {
 
 /// The unit of this user's server, where systemd runs this host, has such a
 /// unit, and this call does not go past it.
-pub fn unit(call: &Call, identity: &Identity) -> Result<Option<service::systemd::Unit>> {
+pub fn unit(call: &Call, identity: &Identity) -> Result<Option<Unit>> {
+    Ok(match managed(call, identity)? {
+        Managed::By(unit) => Some(unit),
+        Managed::Masked(_) | Managed::Not => None,
+    })
+}
+
+/// As [`unit()`], for verbs that want systemd to do something with it: a mask
+/// is the administrator's word that it must not.
+pub fn unit_to_use(call: &Call, identity: &Identity) -> Result<Option<Unit>> {
+    match managed(call, identity)? {
+        Managed::By(unit) => Ok(Some(unit)),
+        Managed::Not => Ok(None),
+        Managed::Masked(unit) => {
+            let name = shown(unit.name());
+            Err(Error::Service {
+                message: format!(
+                    "unit {name} is masked: this server is not to be started; 'systemctl unmask {name}' lifts that"
+                ),
+                exit: Exit::Disabled,
+            })
+        }
+    }
+}
+
+/// Whether systemd runs a server.
+enum Managed {
+    By(Unit),
+    /// It has such a unit, which must never be started.
+    Masked(Unit),
+    Not,
+}
+
+fn managed(call: &Call, identity: &Identity) -> Result<Managed> {
     if call.direct || !service::systemd_is_in_charge(&call.root) {
-        return Ok(None);
+        return Ok(Managed::Not);
     }
     // Data only: nothing of the configuration is executed to learn a name.
     let name = crate::settings::peek(&call.root, &identity.user.name, "DOMINO_SYSTEMD_NAME")
         .map_or_else(|| OsString::from("domino.service"), |(name, _)| name);
-    let unit = service::systemd::Unit::new(&name)?;
+    let unit = Unit::new(&name)?;
     let state = unit.state()?;
+    if state.is_masked() {
+        return Ok(Managed::Masked(unit));
+    }
     if !state.is_loaded() {
-        return Ok(None);
+        return Ok(Managed::Not);
     }
     // The configuration belongs to the Domino user: it must not make root
     // start and stop other people's services.
@@ -257,16 +294,39 @@ pub fn unit(call: &Call, identity: &Identity) -> Result<Option<service::systemd:
             exit: Exit::NotConfigured,
         });
     }
-    Ok(Some(unit))
+    Ok(Managed::By(unit))
 }
 
 /// As [`unit()`], for verbs that act: a caller who is neither root nor the
 /// Domino user acts as root, through sudo, or not at all.
-pub fn own_unit(call: &Call, identity: &Identity) -> Result<Option<service::systemd::Unit>> {
+pub fn own_unit(call: &Call, identity: &Identity) -> Result<Option<Unit>> {
     if identity.standing == Standing::Other {
         return Ok(None);
     }
     unit(call, identity)
+}
+
+/// As [`own_unit`], for verbs that start the server: refuses where the unit is
+/// masked.
+pub fn unit_to_start(call: &Call, identity: &Identity) -> Result<Option<Unit>> {
+    if identity.standing == Standing::Other {
+        return Ok(None);
+    }
+    unit_to_use(call, identity)
+}
+
+/// How long a start or stop waits for another, as far as it can be told
+/// without becoming the Domino user.
+pub fn lock_timeout(call: &Call, identity: &Identity) -> Duration {
+    const MARGIN: Duration = Duration::from_secs(60);
+    let peek = |name| crate::settings::peek_seconds(&call.root, &identity.user.name, name);
+    let shutdown = call
+        .shutdown_timeout
+        .map(|seconds| Duration::from_secs(seconds.into()));
+    peek("DOMINO_LOCK_TIMEOUT").unwrap_or_else(|| {
+        let shutdown = shutdown.or_else(|| peek("DOMINO_SHUTDOWN_TIMEOUT"));
+        shutdown.unwrap_or_default() + MARGIN
+    })
 }
 
 /// Whether systemctl is to be called through sudo.

@@ -169,10 +169,20 @@ fn with_work<T>(
     act: impl FnOnce(&mut Work) -> Result<T>,
 ) -> Result<T> {
     let signals = Signals::block().map_err(Error::system("hold back signals"))?;
+    with_work_under(partition, &signals, ui, act)
+}
+
+/// The same, with signals that are held back already.
+fn with_work_under<T>(
+    partition: &Partition,
+    signals: &Signals,
+    ui: &mut Ui,
+    act: impl FnOnce(&mut Work) -> Result<T>,
+) -> Result<T> {
     let mut work = Work {
         partition,
         reporter: ui as &mut dyn Reporter,
-        signals: &signals,
+        signals,
     };
     act(&mut work)
 }

@@ -4,25 +4,26 @@ use super::identity::{self, Identity, Needs};
 use super::{Call, live, loading, start, stop, with_work};
 use crate::cli::StartArgs;
 use crate::domino::start::refuse_disabled;
-use crate::domino::{Partition, lock};
-use crate::error::Result;
+use crate::domino::tools::number;
+use crate::domino::{Partition, Reporter, lock};
+use crate::error::{Error, Result, signal_name};
 use crate::exit::Exit;
+use crate::os::crew;
+use crate::os::signals::Signals;
+use crate::os::spawn::Launch;
 use crate::ui::Ui;
 use std::ffi::OsString;
+
+const NOT_STARTED: &str = "the server is down; it was not started again";
+
+const NOT_AGAIN: &str = "this restart was asked to end: it does not start the server again";
 
 /// Runs the verb. The server is started again also after a stop by force or a
 /// crash: a restart is to end with a running server; the code still says so.
 pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
-    if loading::own_unit(call, &identity)?.is_some() {
-        // Each half checks what systemd says against /proc. They run as
-        // processes of their own: the first gives up root's rights.
-        let stopped = stop_through_unit(call, &identity, ui)?;
-        if !is_down(stopped) {
-            return Ok(stopped);
-        }
-        let started = start::in_any_case(call, &identity, arguments, ui)?;
-        return Ok(worse(stopped, started));
+    if loading::unit_to_start(call, &identity)?.is_some() {
+        return through_unit(call, &identity, &[], arguments, ui);
     }
     let access = loading::access_as(call, &identity, Needs::Login, ui)?;
     let partition = match loading::here(access) {
@@ -38,8 +39,13 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     check(&partition)?;
     let exit = with_work(&partition, ui, |work| {
         let lock = lock::acquire(work)?;
-        let stopped = stop::stop_locked(work, &lock, false)?;
-        work.check_signals("the server is down; it was not started again")?;
+        let stopped = stop::stop_locked(work, &lock, false);
+        if let Err(Error::Interrupted { .. }) = stopped {
+            work.reporter.warn(NOT_AGAIN);
+        }
+        let stopped = stopped?;
+        work.check_signals(NOT_STARTED)?;
+        await_turn(arguments, work.signals)?;
         let started = start::start_locked(work, &lock, arguments)?;
         Ok(worse(stopped, started))
     })?;
@@ -47,6 +53,21 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
         return live::on_partition(&partition, false, ui);
     }
     Ok(exit)
+}
+
+/// One of several that are restarted together is started when all are down, and
+/// after those before it.
+fn await_turn(arguments: StartArgs, signals: &Signals) -> Result<()> {
+    if !arguments.in_turn {
+        return Ok(());
+    }
+    match crew::wait_for_turn(signals).map_err(Error::system("wait for the other servers"))? {
+        None => Ok(()),
+        Some(signal) => Err(Error::Interrupted {
+            signal: number(signal),
+            state: NOT_STARTED.into(),
+        }),
+    }
 }
 
 /// What must be right before the stop: a server must not be left down by a
@@ -58,18 +79,61 @@ pub fn check(partition: &Partition) -> Result<()> {
 
 /// `__restartable`: checks that, for a caller who keeps root's rights.
 pub fn restartable(call: &Call, ui: &mut Ui) -> Result<Exit> {
-    match loading::here(loading::access(call, Needs::Rights, ui)?) {
+    let identity = identity::settle(call)?;
+    loading::unit_to_start(call, &identity)?;
+    match loading::here(loading::access_as(call, &identity, Needs::Rights, ui)?) {
         Ok(partition) => check(&partition).map(|()| Exit::Done),
         Err(exit) => Ok(exit),
     }
 }
 
-/// Stops the server through its unit, to be started again: not where a start
-/// would be refused, nor where systemd does not obey this caller.
-pub fn stop_through_unit(call: &Call, identity: &Identity, ui: &mut Ui) -> Result<Exit> {
+/// A restart through the unit, with the verb `between` for the server while it
+/// is down, if one is named. Nothing is stopped where the start would be
+/// refused, or where systemd does not obey this caller; a stop that has begun
+/// is followed by the start, whatever signals come and also where the terminal
+/// is lost: systemd's own restart outlives its caller, too.
+///
+/// Each half checks what systemd says against /proc. They run as processes of
+/// their own: the first gives up root's rights.
+pub fn through_unit(
+    call: &Call,
+    identity: &Identity,
+    between: &[OsString],
+    arguments: StartArgs,
+    ui: &mut Ui,
+) -> Result<Exit> {
     match in_child(call, identity, &["__restartable".into()], ui)? {
-        Exit::Done => in_child(call, identity, &["__restart_stop".into()], ui),
-        refused => Ok(refused),
+        Exit::Done => {}
+        refused => return Ok(refused),
+    }
+    let held = Signals::block().map_err(Error::system("hold back signals"))?;
+    let stopped = in_child(call, identity, &["__restart_stop".into()], ui)?;
+    if let Exit::Signal(_) = stopped {
+        ui.warn(NOT_AGAIN);
+    }
+    // Where it is down, though not cleanly: fixup is there for that.
+    if !is_down(stopped) {
+        return Ok(stopped);
+    }
+    let mut tool = Exit::Done;
+    if !between.is_empty() {
+        tool = in_child(call, identity, between, ui).unwrap_or_else(|error| {
+            ui.error(&error.to_string());
+            error.exit()
+        });
+    }
+    await_turn(arguments, &held)?;
+    let started = start::in_any_case(call, identity, arguments, Some(held), ui)?;
+    Ok(verdict(stopped, tool, started))
+}
+
+/// Tells of the signals that came while a restart had to go on.
+pub fn tell_held(held: &Signals, ui: &mut Ui) {
+    while let Some(signal) = held.pending() {
+        ui.warn(&format!(
+            "{}: a restart whose stop has begun goes on to its end; the server is not left down",
+            signal_name(number(signal))
+        ));
     }
 }
 
@@ -82,7 +146,14 @@ pub fn is_down(stopped: Exit) -> bool {
 /// Runs another verb for the same server in a process of its own, with the
 /// rights this one was called with. A verb that failed answers `Passed`.
 pub fn in_child(call: &Call, identity: &Identity, verb: &[OsString], ui: &mut Ui) -> Result<Exit> {
-    let mut launch = crate::os::spawn::Launch::new(super::switch::own_program()?);
+    super::switch::run_in_front(again(call, identity, verb)?, ui)
+}
+
+/// How that process is launched. A terminal that is lost must not end a part
+/// of what this one does to its end.
+pub fn again(call: &Call, identity: &Identity, verb: &[OsString]) -> Result<Launch> {
+    let mut launch = Launch::new(super::switch::own_program()?);
+    launch.ignore_hangup = true;
     // The name this program was called by may have told the user; the
     // program's own file does not.
     launch
@@ -90,7 +161,15 @@ pub fn in_child(call: &Call, identity: &Identity, verb: &[OsString], ui: &mut Ui
         .extend(["--user".into(), identity.user.name.clone()]);
     launch.args.extend(verb.iter().cloned());
     launch.env = call.environment.clone();
-    super::switch::run_in_front(launch, ui)
+    Ok(launch)
+}
+
+/// What a stop, a tool after it and a start come to together.
+pub fn verdict(stopped: Exit, tool: Exit, started: Exit) -> Exit {
+    match worse(stopped, started) {
+        Exit::Done => tool,
+        other => other,
+    }
 }
 
 /// What a stop and a start come to together.

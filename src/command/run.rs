@@ -4,7 +4,9 @@
 use super::identity::{self, Standing};
 use super::loading;
 use super::{Call, live, start, stop};
-use crate::domino::start::{Manner, Started};
+use crate::domino::closure;
+use crate::domino::figures::seconds;
+use crate::domino::start::{Begun, Manner, watch_over};
 use crate::domino::state::State;
 use crate::domino::stop::Stopped;
 use crate::domino::supervise::{Event, Left, Supervision};
@@ -16,7 +18,7 @@ use crate::exit::Exit;
 use crate::os::family::Family;
 use crate::os::lock::Lock;
 use crate::os::process::{FIRST, Pid, self_pid};
-use crate::os::signals::Signals;
+use crate::os::signals::{Signal, Signals};
 use crate::os::wait::wait_any;
 use crate::service::notify::{Heartbeat, Notifier};
 use crate::ui::Ui;
@@ -26,6 +28,15 @@ use std::time::{Duration, Instant};
 /// How long the first process of a container waits at its end for what it has
 /// in the background, such as the compression of a log.
 const BACKGROUND_LIMIT: Duration = Duration::from_secs(10);
+
+/// How often a stop that failed is tried while the server lives.
+const TRIES: u32 = 3;
+
+/// The pause before something is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// For how long the server is not stopped though it cannot be watched.
+const MOST_TROUBLE: Duration = Duration::from_secs(60);
 
 /// Runs the verb.
 pub fn run(call: &Call, ui: &mut Ui) -> Result<Exit> {
@@ -48,8 +59,11 @@ pub fn run(call: &Call, ui: &mut Ui) -> Result<Exit> {
         loading::load_as(call, &identity, ui)?
     };
     start::check(&partition)?;
-    tell_grace(&partition, ui);
     let family = Family::head().map_err(Error::system("watch over processes"))?;
+    // Had now: at a stop there may be no descriptor left for them.
+    let deaf = Signals::deaf().map_err(Error::system("hold back signals"))?;
+    crate::ui::never_wait();
+    tell_grace(&partition, ui);
     let console = partition.settings.docker_stdout.value;
     let console = console
         .then(|| live::Background::of_log(&partition))
@@ -58,6 +72,7 @@ pub fn run(call: &Call, ui: &mut Ui) -> Result<Exit> {
         partition: &partition,
         notifier: &notifier,
         family: &family,
+        deaf: &deaf,
         reporter: Announcer {
             ui,
             notifier: &notifier,
@@ -65,6 +80,7 @@ pub fn run(call: &Call, ui: &mut Ui) -> Result<Exit> {
     };
     let exit = service.run(&signals);
     service.wait_for_background();
+    crate::ui::about_to_end();
     drop(console);
     signals.for_good();
     exit
@@ -73,15 +89,15 @@ pub fn run(call: &Call, ui: &mut Ui) -> Result<Exit> {
 /// How long the container's runtime waits cannot be known from within: the
 /// site may say it.
 fn tell_grace(partition: &Partition, ui: &mut Ui) {
-    let settings = &partition.settings;
-    let shutdown = settings.shutdown_timeout.value.as_secs();
-    match settings.termination_grace.value {
-        Some(grace) if grace.as_secs() <= shutdown => ui.warn(&format!(
-            "DOMINO_TERMINATION_GRACE, {} seconds, is not above DOMINO_SHUTDOWN_TIMEOUT, {shutdown} seconds: a server that is still closing its databases would be killed; raise terminationGracePeriodSeconds (Kubernetes) or --stop-timeout (Docker, Podman)",
+    let needed = crate::domino::stop::until_closed(&partition.settings).as_secs();
+    let parts = "DOMINO_SHUTDOWN_TIMEOUT, and what is sent and run before it";
+    match partition.settings.termination_grace.value {
+        Some(grace) if grace.as_secs() <= needed => ui.warn(&format!(
+            "DOMINO_TERMINATION_GRACE, {} seconds, is not above the {needed} seconds that a stop may take ({parts}): a server that is still closing its databases would be killed; raise terminationGracePeriodSeconds (Kubernetes) or --stop-timeout (Docker, Podman)",
             grace.as_secs()
         )),
         None if self_pid() == FIRST => ui.line(&format!(
-            "The container's runtime must grant a stop more than {shutdown} seconds (DOMINO_SHUTDOWN_TIMEOUT); DOMINO_TERMINATION_GRACE has that checked"
+            "The container's runtime must grant a stop more than {needed} seconds ({parts}); DOMINO_TERMINATION_GRACE has that checked"
         )),
         _ => {}
     }
@@ -114,6 +130,8 @@ struct Service<'a> {
     partition: &'a Partition,
     notifier: &'a Notifier,
     family: &'a Family,
+    /// For what must be done to its end, whoever asks otherwise.
+    deaf: &'a Signals,
     reporter: Announcer<'a>,
 }
 
@@ -125,18 +143,19 @@ impl Service<'_> {
     fn run(&mut self, signals: &Signals) -> Result<Exit> {
         let mut vitals = Vitals::of(self.partition);
         let beat = Heartbeat::start(self.notifier, move || vitals.moves());
-        let (server, own) = match self.bring_up(signals) {
+        let mut launched = false;
+        let (server, own) = match self.bring_up(signals, &mut launched) {
             Ok(started) => started,
             Err(Error::Interrupted { signal, .. }) => return self.stop(signal),
-            Err(error) => {
-                self.clear_after_failure();
-                return Err(error);
-            }
+            Err(error) if launched => return self.fail(error),
+            // What kept the start from a launch is not this process's to end.
+            Err(error) => return Err(error),
         };
         let (partition, notifier, family) = (self.partition, self.notifier, self.family);
         let name = self.name();
         let mut supervision = Supervision::of(partition, family, server, own);
         let mut beat = Some(beat);
+        let mut trouble = Trouble::default();
         loop {
             let mut work = Work {
                 partition,
@@ -144,11 +163,19 @@ impl Service<'_> {
                 signals,
             };
             let left = supervision.follow(&mut work, &mut |work, event| {
-                if let Event::Ready(..) = event {
+                if let Event::Ready(..) | Event::Unready(..) = event {
                     beat = None;
                 }
                 tell(work, notifier, &name, event);
-            })?;
+            });
+            let left = match left {
+                Ok(left) => left,
+                Err(error) => match trouble.bear(&mut work, error) {
+                    Bearing::Again => continue,
+                    Bearing::Asked(signal) => Left::Asked(signal),
+                    Bearing::Enough(error) => return self.fail(error),
+                },
+            };
             beat = None;
             match left {
                 Left::Asked(signal) => return self.stop(crate::domino::tools::number(signal)),
@@ -162,7 +189,7 @@ impl Service<'_> {
     }
 
     /// Starts the server, or finds it; whether it is this process's own.
-    fn bring_up(&mut self, signals: &Signals) -> Result<(Pid, bool)> {
+    fn bring_up(&mut self, signals: &Signals, launched: &mut bool) -> Result<(Pid, bool)> {
         let mut work = Work {
             partition: self.partition,
             reporter: &mut self.reporter,
@@ -174,67 +201,82 @@ impl Service<'_> {
             announce: Some(super::snapshot::plain::spoil),
             ..Manner::default()
         };
-        match crate::domino::start::start(&mut work, &lock, manner)? {
-            Started::WasRunning(pid) => {
+        match crate::domino::start::begin(&mut work, &lock, manner)? {
+            Begun::WasRunning(pid) => {
                 work.reporter.warn(&format!(
                     "the server runs already (pid {pid}), started by somebody else: it is taken over as it is, limits and control group included"
                 ));
                 Ok((pid, false))
             }
-            Started::Up(pid) | Started::Ready(pid, _) | Started::StillStarting(pid, _) => {
-                Ok((pid, true))
+            Begun::Launched(server) => {
+                *launched = true;
+                let pid = server.pid();
+                watch_over(&mut work, server, None).map(|_| (pid, true))
             }
         }
     }
 
     /// What must be done to its end, whoever asks otherwise, with the lock held
     /// and the service manager kept waiting.
-    fn unbroken<T>(
-        &mut self,
-        status: &str,
-        act: impl FnOnce(&mut Work, &Lock) -> Result<T>,
-    ) -> Result<T> {
-        let deaf = Signals::deaf().map_err(Error::system("hold back signals"))?;
-        self.notifier.stopping(status);
+    fn unbroken<T>(&mut self, act: impl Fn(&mut Work, &Lock) -> Result<T>) -> Result<T> {
         let longest = crate::domino::stop::longest(&self.partition.settings);
         let until = Instant::now() + longest;
         let _beat = Heartbeat::start(self.notifier, move || Instant::now() < until);
         let mut work = Work {
             partition: self.partition,
             reporter: &mut self.reporter,
-            signals: &deaf,
+            signals: self.deaf,
         };
-        let lock = loop {
-            match lock::acquire(&mut work) {
-                // Ending now would leave the server to be killed.
-                Err(error @ Error::Locked { .. }) if Instant::now() < until => {
-                    work.reporter.warn(&error.to_string());
-                }
-                other => break other?,
+        let mut tries = 0;
+        loop {
+            let lock = lock_or_none(&mut work, until);
+            let error = match act(&mut work, &lock) {
+                Err(error) => error,
+                done => return done,
+            };
+            drop(lock);
+            tries += 1;
+            // All was done then that can be done.
+            let done = matches!(error, Error::StillRunning(_)) || tries == TRIES;
+            if done || processes::find(self.partition).is_ok_and(|left| left.is_empty()) {
+                return Err(error);
             }
-        };
-        act(&mut work, &lock)
+            work.reporter.warn(&format!("{error}; once more"));
+            std::thread::sleep(AGAIN);
+        }
     }
 
     fn stop(&mut self, signal: u8) -> Result<Exit> {
-        let status = format!("Stopping: asked to by {}", signal_name(signal));
-        self.reporter.ui.line(&status);
-        self.unbroken(&status, |work, lock| stop::stop_locked(work, lock, false))
+        self.stop_since(&format!("asked to by {}", signal_name(signal)))
     }
 
-    /// Nothing of a server that did not stay up may be left: the next start
-    /// would be refused.
-    fn clear_after_failure(&mut self) {
-        let left = processes::find(self.partition).unwrap_or_default();
-        if left.is_empty() || State::of(left).is_running() {
-            return;
+    fn stop_since(&mut self, why: &str) -> Result<Exit> {
+        let status = format!("Stopping: {why}");
+        self.notifier.stopping(&status);
+        self.reporter.ui.line(&status);
+        self.unbroken(|work, lock| stop::stop_locked(work, lock, false))
+    }
+
+    /// An end with this error, but not while the server lives, nor with
+    /// anything left of it: the next start would be refused.
+    fn fail(&mut self, error: Error) -> Result<Exit> {
+        let left = processes::find(self.partition).map(State::of);
+        if let Ok(left) = left
+            && !left.is_running()
+        {
+            if left.processes().is_empty() {
+                return Err(error);
+            }
+            self.notifier
+                .stopping("Ending what is left of a failed start");
+            self.unbroken(crate::domino::stop::clear_after_crash)
+                .unwrap_or_else(|left| self.reporter.warn(&left.to_string()));
+            return Err(error);
         }
-        let cleared = self.unbroken(
-            "Ending what is left of a failed start",
-            crate::domino::stop::clear_after_crash,
-        );
-        if let Err(error) = cleared {
-            self.reporter.warn(&error.to_string());
+        self.reporter.warn(&error.to_string());
+        match self.stop_since("the server could not be stayed with")? {
+            Exit::Done => Ok(error.exit()),
+            exit => Ok(exit),
         }
     }
 
@@ -242,16 +284,19 @@ impl Service<'_> {
     /// last moment.
     fn conclude(&mut self, supervision: &Supervision) -> Result<Option<Exit>> {
         let name = self.name();
-        self.unbroken("The server is down", |work, lock| {
+        let notifier = self.notifier;
+        self.unbroken(|work, lock| {
             let state = supervision.state()?;
             if supervision.lives(&state) {
                 return Ok(None);
             }
+            notifier.stopping("The server is down");
             if state.has_died() {
                 work.reporter.warn(&format!(
                     "Domino server {name} died and left {}",
                     processes::list(state.processes())
                 ));
+                closure::mark_unclean(work, "the server died");
                 crate::domino::stop::clear_after_crash(work, lock)?;
                 return Ok(Some(Exit::Crashed));
             }
@@ -302,15 +347,77 @@ impl Service<'_> {
     }
 }
 
+/// The lock, or none where it is not to be had: ending now would leave the
+/// server to be killed.
+fn lock_or_none(work: &mut Work, until: Instant) -> Lock {
+    loop {
+        let error = match lock::acquire(work) {
+            Ok(lock) => return lock,
+            Err(error) => error,
+        };
+        if matches!(error, Error::Locked { .. }) && Instant::now() < until {
+            work.reporter.warn(&error.to_string());
+        } else {
+            work.reporter
+                .warn(&format!("{error}; going on without the lock"));
+            return Lock::none();
+        }
+    }
+}
+
+/// Errors in a row while the server is stayed with.
+#[derive(Default)]
+struct Trouble {
+    count: u32,
+    last: Option<Instant>,
+}
+
+/// What such an error comes to.
+enum Bearing {
+    Again,
+    Asked(Signal),
+    Enough(Error),
+}
+
+impl Trouble {
+    /// A host may be short of descriptors or memory for a while: that is no
+    /// reason to stop a server.
+    fn bear(&mut self, work: &mut Work, error: Error) -> Bearing {
+        if self.last.is_none_or(|last| last.elapsed() > MOST_TROUBLE) {
+            self.count = 0;
+        }
+        self.count += 1;
+        self.last = Some(Instant::now());
+        if self.count == 1 {
+            work.reporter
+                .warn(&format!("{error}; trying again for {MOST_TROUBLE:?}"));
+        } else if AGAIN * self.count > MOST_TROUBLE {
+            return Bearing::Enough(error);
+        }
+        std::thread::sleep(AGAIN);
+        match work.signals.pending() {
+            Some(signal) => Bearing::Asked(signal),
+            None => Bearing::Again,
+        }
+    }
+}
+
 /// Tells what happens to the server.
 fn tell(work: &mut Work, notifier: &Notifier, name: &str, event: Event) {
     let text = match event {
         Event::Ready(pid, ready) => {
-            let how = match ready {
-                Some(ready) => format!("is ready (pid {pid}): {ready}"),
-                None => format!("runs (pid {pid}); it did not show whether it is ready"),
+            let text = format!("Domino server {name} is ready (pid {pid}): {ready}");
+            work.reporter.info(&text);
+            return notifier.ready(&text);
+        }
+        Event::Unready(pid, why) => {
+            let text = match why {
+                Some(why) => format!("Domino server {name} is up (pid {pid}): {why}"),
+                None => format!(
+                    "Domino server {name} runs (pid {pid}) and is not ready yet; its console has shown nothing new for {} (DOMINO_READY_TIMEOUT)",
+                    seconds(work.partition.settings.ready_timeout.value)
+                ),
             };
-            let text = format!("Domino server {name} {how}");
             work.reporter.info(&text);
             return notifier.ready(&text);
         }

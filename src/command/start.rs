@@ -2,7 +2,8 @@
 
 use super::identity::{Identity, Needs};
 use super::loading;
-use super::restart::in_child;
+use super::restart::{again, in_child, tell_held};
+use super::switch::run_to_end;
 use super::{Call, ask_for_time, identity, live, snapshot, with_work};
 use crate::cli::StartArgs;
 use crate::domino::figures::seconds;
@@ -11,11 +12,13 @@ use crate::domino::start::{self, Manner, Started};
 use crate::domino::state::State;
 use crate::domino::tools::Work;
 use crate::domino::vitals::Vitals;
-use crate::domino::{Partition, claim, lock};
+use crate::domino::{Partition, Reporter, claim, lock};
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
 use crate::os::lock::Lock;
-use crate::service::systemd::Unit;
+use crate::os::signals::Signals;
+use crate::os::spawn::Stream;
+use crate::service::systemd::{Unit, UnitState};
 use crate::ui::Ui;
 
 /// Runs the verb.
@@ -24,18 +27,28 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     if let Some(exit) = snapshot::plain::before_start(call, &identity, ui) {
         return Ok(exit);
     }
-    in_any_case(call, &identity, arguments, ui)
+    in_any_case(call, &identity, arguments, None, ui)
 }
 
 /// Starts the server whatever a stop remembered for the next `start`: that of
-/// a restart is none of those.
+/// a restart is none of those. `held` are the signals that a restart holds back
+/// until systemd has started the unit.
 pub fn in_any_case(
     call: &Call,
     identity: &Identity,
     arguments: StartArgs,
+    held: Option<Signals>,
     ui: &mut Ui,
 ) -> Result<Exit> {
-    if let Some(unit) = loading::own_unit(call, identity)? {
+    let unit = match loading::unit_to_start(call, identity) {
+        Err(refusal) if refusal.exit() == Exit::Disabled && server_runs(call, identity, ui)? => {
+            ui.warn(&refusal.to_string());
+            ui.line("The server runs already");
+            return Ok(Exit::Done);
+        }
+        other => other?,
+    };
+    if let Some(unit) = unit {
         if arguments.take_over {
             // The unit's own start is told by the claim.
             let exit = in_child(call, identity, &["__take-over".into()], ui)?;
@@ -43,8 +56,9 @@ pub fn in_any_case(
                 return Ok(exit);
             }
         }
-        return through_unit(call, identity, &unit, arguments, ui);
+        return through_unit(call, identity, &unit, arguments, held, ui);
     }
+    drop(held);
     let access = loading::access_as(call, identity, Needs::Login, ui)?;
     let partition = match loading::here(access) {
         Ok(partition) => partition,
@@ -96,8 +110,12 @@ pub fn start_locked(work: &mut Work, lock: &Lock, arguments: StartArgs) -> Resul
             format!("Domino server {name} started (pid {pid})"),
             Exit::Done,
         ),
-        Started::Ready(pid, ready) => (
+        Started::Ready(pid, ready) if ready.serves() => (
             format!("Domino server {name} is ready (pid {pid}): {ready}"),
+            Exit::Done,
+        ),
+        Started::Ready(pid, ready) => (
+            format!("Domino server {name} is up (pid {pid}): {ready}"),
             Exit::Done,
         ),
         Started::StillStarting(pid, limit) => {
@@ -112,54 +130,127 @@ pub fn start_locked(work: &mut Work, lock: &Lock, arguments: StartArgs) -> Resul
     Ok(exit)
 }
 
+/// Whether the server runs, from a process of its own: looking gives up root's
+/// rights.
+fn server_runs(call: &Call, identity: &Identity, ui: &mut Ui) -> Result<bool> {
+    let mut look = again(call, identity, &["__state".into()])?;
+    look.stdout = Stream::Null;
+    look.stderr = Stream::Null;
+    Ok(run_to_end(look, ui)? == Exit::Done)
+}
+
+/// Whether there is nothing to start: a server runs in its unit, or outside of
+/// one whose start would fail for that.
+fn runs_already(
+    call: &Call,
+    identity: &Identity,
+    unit: &Unit,
+    known: &UnitState,
+    ui: &mut Ui,
+) -> Result<bool> {
+    let inside = known.active() == "active";
+    // One on its way up or down: systemd has the start wait for its turn.
+    let outside = !known.is_up() && !known.takes_over();
+    if !(inside || outside) || !server_runs(call, identity, ui)? {
+        return Ok(false);
+    }
+    let name = shown(unit.name());
+    if inside {
+        ui.line(&format!("{name} is active, its server runs already"));
+    } else {
+        ui.warn(&format!(
+            "the server runs already, outside of {name}, which is {}; after an 'rc_domino stop' the next start is the unit's",
+            known.active()
+        ));
+    }
+    Ok(true)
+}
+
 fn through_unit(
     call: &Call,
     identity: &Identity,
     unit: &Unit,
     arguments: StartArgs,
+    held: Option<Signals>,
     ui: &mut Ui,
 ) -> Result<Exit> {
-    let name = shown(unit.name());
-    ui.line(&format!("Starting systemd unit {name}"));
     let before = unit.state()?;
-    let mut code = unit.call("start", loading::through_sudo(call))?;
-    let mut verdict = unit.state()?.verdict_of_start(&before);
-    if code != 0 && verdict == Exit::Privilege && loading::through_sudo(call) {
-        // sudo may be refused where systemd itself (polkit) allows it.
-        code = unit.call("start", false)?;
-        verdict = unit.state()?.verdict_of_start(&before);
+    let runs = runs_already(call, identity, unit, &before, ui)?;
+    let started = match runs {
+        true => Ok(()),
+        false => start_unit(call, identity, unit, &before, held.is_some(), ui),
+    };
+    if let Some(held) = held {
+        tell_held(&held, ui);
     }
-    if code != 0 {
-        let message = match verdict {
-            Exit::Privilege => format!(
-                "systemd did not start {name}; start it as root, or let sudo or polkit allow '{}' to control the unit",
-                shown(&identity.user.name)
-            ),
-            other => format!(
-                "systemd did not start {name}: {}; 'rc_domino systemlog' may show more",
-                other.brief()
-            ),
-        };
-        let outside = loading::load_as(call, identity, ui)
-            .and_then(|partition| processes::find(&partition))
-            .map(State::of);
-        return Err(Error::Service {
-            message: match outside {
-                Ok(state) if state.is_running() => format!(
-                    "{message}; a server runs outside of it: {}; 'rc_domino stop' stops that",
-                    processes::list(state.processes())
-                ),
-                _ => message,
-            },
-            exit: verdict,
-        });
-    }
+    started?;
     if arguments.live.is_some() {
         return live::console(call, false, ui);
     }
     if let Some(limit) = arguments.ready_within() {
         return super::status::wait_ready(call, limit, ui);
     }
-    ui.line(&format!("Started {name}"));
+    if !runs {
+        ui.line(&format!("Started {}", shown(unit.name())));
+    }
     Ok(Exit::Done)
+}
+
+/// Has systemd start the unit; `to_its_end` whatever signals come.
+fn start_unit(
+    call: &Call,
+    identity: &Identity,
+    unit: &Unit,
+    before: &UnitState,
+    to_its_end: bool,
+    ui: &mut Ui,
+) -> Result<()> {
+    let name = shown(unit.name());
+    ui.line(&format!("Starting systemd unit {name}"));
+    let signals = match to_its_end {
+        true => Signals::deaf(),
+        false => Signals::block(),
+    }
+    .map_err(Error::system("hold back signals"))?;
+    let as_root = crate::os::users::effective_uid() == 0;
+    let sudo = loading::through_sudo(call);
+    let mut code = unit.start(sudo, &signals)?;
+    let mut after = unit.state()?;
+    if sudo && code != 0 && after.verdict_of_start(before, code, as_root) == Exit::Privilege {
+        // sudo may be refused where systemd itself (polkit) allows it.
+        code = unit.start(false, &signals)?;
+        after = unit.state()?;
+    }
+    drop(signals);
+    // A unit whose conditions are not met is no error of systemctl's.
+    if code == 0 && after.is_up() {
+        return Ok(());
+    }
+    let exit = after.verdict_of_start(before, code, as_root);
+    let mut message = match exit {
+        Exit::Privilege => format!(
+            "systemd did not start {name}; start it as root, or let sudo or polkit allow '{}' to control the unit",
+            shown(&identity.user.name)
+        ),
+        _ if after.hit_start_limit(before) => format!(
+            "systemd did not start {name}: it was started too often in a short time; see in 'rc_domino systemlog' why, then 'systemctl reset-failed {name}' lets it start again"
+        ),
+        other => format!(
+            "systemd did not start {name}: {}; 'systemctl status {name}' and 'rc_domino systemlog' may show more",
+            other.brief()
+        ),
+    };
+    let state = loading::load_as(call, identity, ui)
+        .and_then(|partition| processes::find(&partition))
+        .map(State::of);
+    if let Ok(state) = state
+        && state.is_running()
+        && !after.is_up()
+    {
+        message.push_str(&format!(
+            "; a server runs outside of it: {}; 'rc_domino stop' stops that",
+            processes::list(state.processes())
+        ));
+    }
+    Err(Error::Service { message, exit })
 }

@@ -1,25 +1,32 @@
 //! `stop` and `quit`: stop the server, itself or through its unit, and answer
 //! 0 only when its databases are whole on disk.
 
-use super::identity::{self, Identity, Needs};
+use super::identity::{self, Identity, Needs, Standing};
 use super::loading;
-use super::{Call, ask_for_time, live, snapshot, with_work};
+use super::{Call, ask_for_time, live, snapshot, with_work, with_work_under};
 use crate::cli::LiveArgs;
 use crate::domino::closure;
 use crate::domino::figures::seconds;
 use crate::domino::processes;
 use crate::domino::stop::{self, Stopped};
-use crate::domino::tools::Work;
-use crate::domino::{Partition, lock};
+use crate::domino::tools::{Work, number};
+use crate::domino::{Partition, Reporter, lock};
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
 use crate::os::lock::Lock;
-use crate::service::systemd::Unit;
+use crate::os::signals::Signals;
+use crate::service::systemd::{Unit, UnitState, Waited, unwaited};
 use crate::ui::Ui;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::time::Instant;
 
 /// Runs the verb; `keep_controller` for `quit`.
 pub fn run(call: &Call, arguments: LiveArgs, keep_controller: bool, ui: &mut Ui) -> Result<Exit> {
+    if arguments.after_run && run_ended_by_itself(call) {
+        ui.line("'rc_domino run' ended by itself: there is nothing to make up for");
+        return Ok(Exit::Done);
+    }
     let identity = identity::settle(call)?;
     let before = if arguments.for_snapshot {
         None
@@ -33,6 +40,13 @@ pub fn run(call: &Call, arguments: LiveArgs, keep_controller: bool, ui: &mut Ui)
         snapshot::plain::after_stop(&before, exit, ui);
     }
     Ok(exit)
+}
+
+/// Whether the service's main process was not killed (systemd.exec(5)): `run`
+/// has closed then whatever it started, and what else is there is not its own.
+fn run_ended_by_itself(call: &Call) -> bool {
+    let mut environment = call.environment.iter();
+    environment.any(|(name, value)| name == "EXIT_CODE" && value == "exited")
 }
 
 fn stop_it(
@@ -73,8 +87,13 @@ fn stop_it(
 /// `__restart_stop`: a stop through the unit, or none at all.
 pub fn to_restart(call: &Call, ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
-    let unit = loading::own_unit(call, &identity)?.ok_or_else(super::logs::no_unit)?;
-    through_unit(call, &identity, &unit, How::ByUnit, ui)
+    let unit = loading::unit_to_start(call, &identity)?.ok_or_else(super::logs::no_unit)?;
+    let held = Signals::block().map_err(Error::system("hold back signals"))?;
+    let stopped = through_unit(call, &identity, &unit, How::ByUnit, ui);
+    super::restart::tell_held(&held, ui);
+    // One that comes now must not hide how the stop went: the start is next.
+    held.for_good();
+    stopped
 }
 
 /// What is done where systemd does not stop the unit.
@@ -82,7 +101,8 @@ pub fn to_restart(call: &Call, ui: &mut Ui) -> Result<Exit> {
 enum How {
     /// The server is stopped all the same.
     Somehow(LiveArgs),
-    /// The server stays up: systemd would not start it either.
+    /// The server stays up: systemd would not start it either. Once begun the
+    /// stop goes to its end: a start follows.
     ByUnit,
 }
 
@@ -177,6 +197,41 @@ fn show_crash(work: &mut Work) {
     }
 }
 
+/// Waits until the unit is not being started any more: its start may be at
+/// work for long after the server has come up, and before, at a compact.
+fn after_its_start(
+    call: &Call,
+    identity: &Identity,
+    unit: &Unit,
+    ui: &mut Ui,
+) -> Result<UnitState> {
+    let name = shown(unit.name());
+    let signals = Signals::block().map_err(Error::system("hold back signals"))?;
+    let known = unit.state()?;
+    if !known.is_starting() {
+        return Ok(known);
+    }
+    ui.line(&format!(
+        "Waiting for the start of systemd unit {name} to finish: until then systemd would not stop the server, but end it by signals"
+    ));
+    let limit = loading::lock_timeout(call, identity);
+    let until = Instant::now().checked_add(limit);
+    match unit.wait_while(UnitState::is_starting, &signals, until)? {
+        Waited::For(state) => Ok(*state),
+        Waited::TooLong => Err(Error::Service {
+            message: format!(
+                "{name} is still being started after {} seconds, nothing was stopped; try again when it is up (DOMINO_LOCK_TIMEOUT sets how long to wait)",
+                limit.as_secs()
+            ),
+            exit: Exit::Locked,
+        }),
+        Waited::Interrupted(signal) => Err(Error::Interrupted {
+            signal: number(signal),
+            state: format!("was waiting for the start of {name}; nothing was stopped"),
+        }),
+    }
+}
+
 /// Lets systemd stop the unit, then makes sure with /proc that nothing is
 /// left, and flushes. A server that runs outside its unit is stopped too.
 fn through_unit(
@@ -187,36 +242,49 @@ fn through_unit(
     ui: &mut Ui,
 ) -> Result<Exit> {
     let name = shown(unit.name());
-    let was = unit.state()?;
+    let was = after_its_start(call, identity, unit, ui)?;
     ui.line(&format!("Stopping systemd unit {name}"));
     let sudo = loading::through_sudo(call);
-    let systemctl = unit.begin("stop", sudo)?;
+    let signals = match how {
+        How::Somehow(_) => Signals::block(),
+        How::ByUnit => Signals::deaf(),
+    }
+    .map_err(Error::system("hold back signals"))?;
+    let systemctl = unit.begin("stop", sudo, &signals)?;
     // From here on as the Domino user: what follows reads his files.
     let partition = loading::load_as(call, identity, ui)?;
     let console = match how {
         How::Somehow(arguments) => live_console(&partition, arguments)?,
         How::ByUnit => None,
     };
-    let mut done = systemctl.finish()?.success();
-    drop(console);
-    if !done && sudo && how == How::ByUnit {
-        // As for a start: polkit may allow what sudo does not.
-        done = unit.call("stop", false)? == 0;
+    let mut ended = systemctl.finish()?;
+    let mut now = stopped_by_now(unit, &signals)?;
+    if !ended.success() && now.is_up() && how == How::ByUnit {
+        // Nothing has begun yet that would have to be brought to its end.
+        if let Some(signal) = broken_off(ended)? {
+            return Err(Error::Interrupted {
+                signal,
+                state: format!("systemd was not asked to stop {name}; the server runs on"),
+            });
+        }
+        if sudo {
+            // As for a start: polkit may allow what sudo does not.
+            ended = unit.begin("stop", false, &signals)?.finish()?;
+            now = stopped_by_now(unit, &signals)?;
+        }
     }
+    drop(console);
+    // A systemctl that a signal ends, alone or with its terminal's group, does
+    // not end what systemd is at.
+    let done = ended.success() || was.is_up() && !now.is_up();
     let verdict = if was.is_up() {
-        unit.state()?.verdict_of_stop()
+        now.verdict_of_stop()
     } else {
         Exit::Done
     };
     let left = processes::find(&partition)?;
     if !left.is_empty() && !done && how == How::ByUnit {
-        return Err(Error::Service {
-            message: format!(
-                "systemd did not stop {name}: the server is not restarted and runs on; restart it as root, or let sudo or polkit allow '{}' to control the unit",
-                shown(&identity.user.name)
-            ),
-            exit: Exit::Privilege,
-        });
+        return Err(not_restarted(identity, &name));
     }
     if !left.is_empty() {
         ui.line(&format!(
@@ -232,12 +300,13 @@ fn through_unit(
         // more, but the rights to tell the server to quit are.
         check(&partition)?;
     }
-    let rest = with_work(&partition, ui, |work| {
-        if matches!(verdict, Exit::Unclean | Exit::Crashed)
-            && closure::remembered(work.partition).is_none()
-        {
-            // systemd may have killed what its stop command could not.
-            closure::mark_unclean(work, "systemd had to end the server");
+    let rest = with_work_under(&partition, &signals, ui, |work| {
+        if matches!(verdict, Exit::Unclean | Exit::Crashed) {
+            closure::keep_witness(work);
+            if closure::remembered(work.partition).is_none() {
+                let how = format!("the stop by systemd answered {}", verdict.code());
+                closure::mark_unclean(work, &how);
+            }
         }
         let lock = lock::acquire(work)?;
         if left.is_empty() {
@@ -248,5 +317,54 @@ fn through_unit(
             stop_locked(work, &lock, false)
         }
     })?;
-    Ok(if verdict == Exit::Done { rest } else { verdict })
+    if verdict == Exit::Done {
+        return Ok(rest);
+    }
+    if rest == Exit::Done {
+        ui.warn(&format!(
+            "{name} answered {} to its stop: 'rc_domino systemlog' tells why",
+            verdict.code()
+        ));
+    }
+    Ok(verdict)
+}
+
+/// The unit when systemd is done with its stop: its systemctl may have ended
+/// before.
+fn stopped_by_now(unit: &Unit, signals: &Signals) -> Result<UnitState> {
+    match unit.wait_while(UnitState::is_stopping, signals, None)? {
+        Waited::For(state) => Ok(*state),
+        Waited::Interrupted(signal) => Err(unwaited(
+            signal,
+            &format!("the stop of {}", shown(unit.name())),
+        )),
+        Waited::TooLong => unit.state(),
+    }
+}
+
+/// The signal that ended a systemctl, or came while sudo asked for a password.
+fn broken_off(systemctl: ExitStatus) -> Result<Option<u8>> {
+    if let Some(signal) = systemctl.signal() {
+        return Ok(u8::try_from(signal).ok());
+    }
+    let signals = Signals::block().map_err(Error::system("hold back signals"))?;
+    Ok(signals.pending().map(number))
+}
+
+/// Why a server is not restarted that systemd did not stop.
+fn not_restarted(identity: &Identity, name: &str) -> Error {
+    let runs_on = format!("systemd did not stop {name}: the server is not restarted and runs on");
+    match identity.standing {
+        Standing::Root => Error::Service {
+            message: format!("{runs_on}; 'rc_domino systemlog' may show why"),
+            exit: Exit::Failed,
+        },
+        _ => Error::Service {
+            message: format!(
+                "{runs_on}; restart it as root, or let sudo or polkit allow '{}' to control the unit",
+                shown(&identity.user.name)
+            ),
+            exit: Exit::Privilege,
+        },
+    }
 }

@@ -286,6 +286,12 @@ impl<'w, 'a> Steps<'w, 'a> {
         }
     }
 
+    /// Whether somebody shows the log as it grows: what he has not read before
+    /// its front goes he never will.
+    fn is_followed(&self) -> bool {
+        self.work.partition.settings.docker_stdout.value
+    }
+
     /// So many bytes more are done. An error where a signal asks for an end.
     fn step(&mut self, bytes: u64) -> io::Result<()> {
         self.done += bytes;

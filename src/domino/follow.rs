@@ -9,6 +9,9 @@ use std::path::PathBuf;
 /// How much of a log is read at once.
 const BLOCK: usize = 64 * 1024;
 
+/// How much of what was read last is kept, to find the place again.
+const TRACE: usize = 4096;
+
 /// A reader that goes on where the log goes on: after a truncation from its
 /// beginning, after a replacement in the new file.
 pub struct Follower {
@@ -17,6 +20,8 @@ pub struct Follower {
     identity: (u64, u64),
     position: u64,
     unfinished: Vec<u8>,
+    /// What was read last.
+    trace: Vec<u8>,
 }
 
 impl Follower {
@@ -28,6 +33,7 @@ impl Follower {
             identity: (0, 0),
             position: 0,
             unfinished: Vec::new(),
+            trace: Vec::new(),
         };
         follower.open()?;
         if follower.file.is_some() {
@@ -96,7 +102,33 @@ impl Follower {
             .map_err(Error::file("read", &self.path))?;
         self.position += count as u64;
         self.unfinished.extend_from_slice(&block[..count]);
+        self.trace.extend_from_slice(&block[..count]);
+        let surplus = self.trace.len().saturating_sub(TRACE);
+        self.trace.drain(..surplus);
         Ok(count)
+    }
+
+    /// Where to go on in a log that became shorter: an archiving takes its
+    /// front away, and what stays may have been read already.
+    fn place_after_cut(&mut self) -> u64 {
+        let mut front = Vec::new();
+        if let Some(file) = &mut self.file
+            && file.seek(SeekFrom::Start(0)).is_ok()
+        {
+            let _ = file.take(16 * BLOCK as u64).read_to_end(&mut front);
+        }
+        let trace = &self.trace;
+        if trace.is_empty() {
+            return 0;
+        }
+        let whole = front.windows(trace.len()).position(|part| part == trace);
+        let place = whole.map(|at| at + trace.len()).or_else(|| {
+            let longest = trace.len().min(front.len());
+            (1..=longest)
+                .rev()
+                .find(|length| trace.ends_with(&front[..*length]))
+        });
+        place.unwrap_or(0) as u64
     }
 
     /// At the end of what was read: was the log truncated or replaced?
@@ -109,8 +141,10 @@ impl Follower {
             return Ok(self.file.is_some());
         }
         if found.len() < self.position {
-            self.position = 0;
-            self.unfinished.clear();
+            self.position = self.place_after_cut();
+            if self.position == 0 {
+                self.unfinished.clear();
+            }
             return Ok(true);
         }
         Ok(false)
@@ -149,6 +183,23 @@ mod tests {
         assert_eq!(drain(&mut follower), [""; 0]);
         std::fs::write(&path, "g\n").unwrap();
         assert_eq!(drain(&mut follower), ["g"]);
+    }
+
+    #[test]
+    fn a_log_whose_front_goes_is_followed_without_gap_or_repetition() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let lines: Vec<String> = (0..600).map(|n| format!("line {n}")).collect();
+        let text = |from: usize, to: usize| lines[from..to].join("\n") + "\n";
+        for cut in [100, 250, 499] {
+            std::fs::write(&path, text(0, 500)).unwrap();
+            let mut follower = Follower::new(path.clone(), 500).unwrap();
+            assert_eq!(drain(&mut follower).len(), 500);
+            let mut log = File::options().append(true).open(&path).unwrap();
+            log.set_len(0).unwrap();
+            log.write_all(text(cut, 520).as_bytes()).unwrap();
+            assert_eq!(drain(&mut follower), lines[500..520], "{cut}");
+        }
     }
 
     #[test]

@@ -20,6 +20,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use template::{Form, fill, variables};
 
+/// The variable by which Domino sets itself up, by its environment.
+const AUTOMATIC: &str = "SetupAutoConfigure";
+
 /// The variable that names a JSON file to Domino.
 const PARAMETERS: &str = "SetupAutoConfigureParams";
 
@@ -32,6 +35,8 @@ pub struct Handover {
     pub json: Option<PathBuf>,
     /// Whether the server was set up before.
     pub set_up: bool,
+    /// Whether the server finds all that it needs in its environment.
+    pub automatic: bool,
     /// The environment file; removed after the start, it holds passwords.
     pub environment_file: Option<PathBuf>,
 }
@@ -55,7 +60,7 @@ pub fn check(work: &mut Work) -> Result<Handover> {
         }
         return Ok(Handover {
             set_up: true,
-            environment: vec![("SetupAutoConfigure".into(), OsString::new())],
+            environment: vec![(AUTOMATIC.into(), OsString::new())],
             ..Handover::default()
         });
     }
@@ -71,7 +76,7 @@ pub fn check(work: &mut Work) -> Result<Handover> {
         store_server_id(work, &json)?;
         log.append(format!("One-Touch Setup by {}\n", json.display()).as_bytes())?;
         handover.environment = vec![
-            ("SetupAutoConfigure".into(), "1".into()),
+            (AUTOMATIC.into(), "1".into()),
             (PARAMETERS.into(), json.clone().into()),
         ];
         handover.json = Some(json);
@@ -80,22 +85,23 @@ pub fn check(work: &mut Work) -> Result<Handover> {
     if environment_file.exists() {
         log.append(format!("One-Touch Setup by {}\n", environment_file.display()).as_bytes())?;
         handover.environment = crate::settings::source_all(&environment_file, &known)?;
-        handover
-            .environment
-            .push(("SetupAutoConfigure".into(), "1".into()));
+        handover.environment.push((AUTOMATIC.into(), "1".into()));
     }
-    let given = handover.environment.iter().chain(&known);
-    handover.json = given
-        .filter(|(name, value)| name == PARAMETERS && !value.is_empty())
-        .map(|(_, value)| PathBuf::from(value))
-        .next();
-    match (&handover.json, &handover.environment_file) {
-        (Some(json), _) => {
-            log.append(format!("One-Touch Setup by {}\n", json.display()).as_bytes())?;
+    let given = |wanted: &str| {
+        let mut given = handover.environment.iter().chain(&known);
+        given.find(|(name, value)| name == wanted && !value.is_empty())
+    };
+    handover.automatic = given(AUTOMATIC).is_some();
+    handover.json = given(PARAMETERS).map(|(_, value)| PathBuf::from(value));
+    let by = match (&handover.json, &handover.environment_file) {
+        (Some(json), _) => format!("One-Touch Setup by {}\n", json.display()),
+        (None, Some(_)) => return Ok(handover),
+        (None, None) if handover.automatic => {
+            format!("One-Touch Setup by the environment ({AUTOMATIC})\n")
         }
-        (None, None) => log.append(b"One-Touch Setup: nothing prepared\n")?,
-        (None, Some(_)) => {}
-    }
+        (None, None) => "One-Touch Setup: nothing prepared\n".to_owned(),
+    };
+    log.append(by.as_bytes())?;
     Ok(handover)
 }
 

@@ -4,9 +4,10 @@
 use crate::error::{Error, Result};
 use crate::os::files::read_bounded;
 use crate::os::root::Root;
-use crate::os::users;
+use crate::os::users::{self, User};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Where configurations lie.
@@ -21,51 +22,69 @@ const CONFIGURED: &str = "DOMINO_CONFIGURED";
 /// Names the servers and their order.
 const LIST: &str = "DOMINO_PARTITIONS";
 
+/// Where data directories lie that are not configured.
+const DATA_BASE: &str = "/local/domino";
+
 /// The largest configuration that is looked at, in bytes.
 const LARGEST: u64 = 1 << 20;
 
-/// The servers of this host.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Partitions {
-    /// Their users, in order.
-    pub users: Vec<OsString>,
-    /// Configurations of users who do not exist.
-    pub orphaned: Vec<PathBuf>,
-}
-
-/// Finds them. Where the shared configuration (or the default user's own) sets
-/// DOMINO_PARTITIONS it is those users, in that order, whether they exist or
-/// not: a server that is named is not passed over. Else it is the default user,
-/// where the shared configuration holds DOMINO_CONFIGURED, and then every
-/// existing user of a `rc_domino_config_USER`, by name.
-pub fn find(root: &Root, default_user: &OsStr) -> Result<Partitions> {
-    if let Some((named, _)) = crate::settings::peek(root, default_user, LIST) {
-        return Ok(Partitions {
-            users: words(&named),
-            orphaned: Vec::new(),
-        });
+/// The users of this host's servers, in order.
+///
+/// Where the shared configuration (or the default user's own) sets
+/// DOMINO_PARTITIONS it is those, in that order. Else it is the default user,
+/// where the shared configuration holds DOMINO_CONFIGURED, and then every user
+/// of a `rc_domino_config_USER`, by name. Whether they exist is not asked: a
+/// server that is configured is not passed over because its user cannot be
+/// looked up.
+///
+/// `named` is who stands in the default user's place: not somebody with a file
+/// of his own, for whom the shared configuration does not stand alone.
+pub fn find(root: &Root, named: Option<&OsStr>, usual: &OsStr) -> Result<Vec<OsString>> {
+    let mut own = own_files(&root.path(DIRECTORY))?;
+    own.retain(|user| !is_copy(user) || is_there(users::find_by_name(root, user)));
+    let default_user = match named {
+        Some(named) if !own.iter().any(|user| user == named) => named,
+        _ => usual,
+    };
+    if let Some((list, _)) = crate::settings::peek(root, default_user, LIST) {
+        return Ok(words(&list));
     }
-    let mut found = Partitions::default();
-    if is_configured(&root.path(Path::new(DIRECTORY).join(SHARED))) && exists(root, default_user)? {
-        found.users.push(default_user.to_owned());
+    let mut found = Vec::new();
+    if is_configured(&root.path(Path::new(DIRECTORY).join(SHARED)))
+        && (own.is_empty()
+            || own.iter().any(|user| user == default_user)
+            || has_server(root, default_user))
+    {
+        found.push(default_user.to_owned());
     }
-    for (user, path) in own_files(&root.path(DIRECTORY))? {
-        if found.users.contains(&user) {
-            continue;
-        }
-        if exists(root, &user)? {
-            found.users.push(user);
-        } else if !is_copy(&user) {
-            found.orphaned.push(path);
-        }
-    }
+    own.retain(|user| !found.contains(user));
+    found.append(&mut own);
     Ok(found)
 }
 
-fn exists(root: &Root, user: &OsStr) -> Result<bool> {
-    users::find_by_name(root, user)
-        .map(|user| user.is_some())
-        .map_err(Error::system("look a Domino user up"))
+/// Whether a default user without a file of his own has a server beside those
+/// of others, who have. A host may have no such user at all: but where he cannot
+/// be looked up and his data belong to nobody who can, they are a server's.
+fn has_server(root: &Root, user: &OsStr) -> bool {
+    if is_there(users::find_by_name(root, user)) {
+        return true;
+    }
+    let peek = |name| crate::settings::peek(root, user, name).map(|(value, _)| value.into());
+    let data: PathBuf = peek("DOMINO_DATA_PATH").unwrap_or_else(|| {
+        let base: Option<PathBuf> = peek("DOMINO_DATA_PATH_BASE");
+        let base = base.unwrap_or_else(|| DATA_BASE.into());
+        base.join(user).join("notesdata")
+    });
+    std::fs::metadata(data).is_ok_and(|found| !is_there(users::find_by_uid(root, found.uid())))
+}
+
+/// Whether a user was found. Where that could not be asked he counts: whoever
+/// it is for is to learn of that. A host without getent has nobody to ask.
+fn is_there(asked: std::io::Result<Option<User>>) -> bool {
+    match asked {
+        Ok(found) => found.is_some(),
+        Err(cause) => cause.kind() != std::io::ErrorKind::NotFound,
+    }
 }
 
 /// The words of a list, each once.
@@ -80,8 +99,8 @@ fn words(text: &OsStr) -> Vec<OsString> {
     words
 }
 
-/// `rc_domino_config_USER`: user and file, by user.
-fn own_files(directory: &Path) -> Result<Vec<(OsString, PathBuf)>> {
+/// The users of `rc_domino_config_USER`, by name.
+fn own_files(directory: &Path) -> Result<Vec<OsString>> {
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -95,10 +114,11 @@ fn own_files(directory: &Path) -> Result<Vec<(OsString, PathBuf)>> {
             .as_bytes()
             .strip_prefix(SHARED.as_bytes())
             .and_then(|rest| rest.strip_prefix(b"_"));
-        if let Some(user) = user.filter(|user| !user.is_empty())
+        if let Some(user) = user.map(OsStr::from_bytes)
+            && !user.is_empty()
             && entry.path().is_file()
         {
-            found.push((OsStr::from_bytes(user).to_owned(), entry.path()));
+            found.push(user.to_owned());
         }
     }
     found.sort();
@@ -145,11 +165,15 @@ mod tests {
         (top, root)
     }
 
-    fn found(files: &[(&str, &str)]) -> (Vec<String>, usize) {
+    fn found(files: &[(&str, &str)]) -> Vec<String> {
+        found_for(files, None)
+    }
+
+    fn found_for(files: &[(&str, &str)], named: Option<&str>) -> Vec<String> {
         let (_top, root) = host(files);
-        let found = find(&root, OsStr::new("notes")).unwrap();
+        let found = find(&root, named.map(OsStr::new), OsStr::new("notes")).unwrap();
         let name = |user: &OsString| user.to_string_lossy().into_owned();
-        (found.users.iter().map(name).collect(), found.orphaned.len())
+        found.iter().map(name).collect()
     }
 
     #[test]
@@ -163,15 +187,46 @@ mod tests {
             ("rc_domino_config_", ""),
             ("other", ""),
         ];
-        let (users, orphaned) = found(&own);
-        assert_eq!(users, ["app", "mail", "notes"]);
-        assert_eq!(orphaned, 1);
+        assert_eq!(found(&own), ["app", "gone", "mail", "notes"]);
         let shared = ("rc_domino_config", "LOTUS=/x\nDOMINO_CONFIGURED=yes\n");
-        let (users, _) = found(&[&own[..], &[shared]].concat());
-        assert_eq!(users, ["notes", "app", "mail"]);
+        let users = found(&[&own[..], &[shared]].concat());
+        assert_eq!(users, ["notes", "app", "gone", "mail"]);
         let shared = ("rc_domino_config", "#DOMINO_CONFIGURED=yes\nLOTUS=/x\n");
-        assert_eq!(found(&[shared, own[0]]).0, ["mail"]);
-        assert!(found(&[shared]).0.is_empty());
+        assert_eq!(found(&[shared, own[0]]), ["mail"]);
+        assert!(found(&[shared]).is_empty());
+    }
+
+    #[test]
+    fn a_variable_names_the_default_user_where_he_has_no_file_of_his_own() {
+        let files = [
+            ("rc_domino_config", "DOMINO_CONFIGURED=yes\n"),
+            ("rc_domino_config_mail", ""),
+        ];
+        assert_eq!(found_for(&files, Some("mail")), ["notes", "mail"]);
+        assert_eq!(found_for(&files, Some("hub")), ["hub", "mail"]);
+        assert_eq!(found_for(&files[..1], Some("gone")), ["gone"]);
+    }
+
+    #[test]
+    fn a_default_user_who_is_gone_counts_by_his_data() {
+        let data = tempfile::tempdir().unwrap();
+        let shared = format!(
+            "DOMINO_CONFIGURED=yes\nDOMINO_DATA_PATH={}\n",
+            data.path().display()
+        );
+        let (top, root) = host(&[("rc_domino_config", &shared), ("rc_domino_config_mail", "")]);
+        let users = |uid: u32| {
+            let passwd = format!("mail:x:{uid}:1000::/home/mail:/bin/sh\n");
+            std::fs::write(top.path().join("etc/passwd"), passwd).unwrap();
+            find(&root, None, OsStr::new("notes")).unwrap()
+        };
+        let owner = std::fs::metadata(data.path()).unwrap().uid();
+        assert_eq!(users(owner + 1), ["notes", "mail"]);
+        // They are another's, or are not there.
+        assert_eq!(users(owner), ["mail"]);
+        let data = data.keep();
+        std::fs::remove_dir(data).unwrap();
+        assert_eq!(users(owner + 1), ["mail"]);
     }
 
     #[test]
@@ -180,6 +235,6 @@ mod tests {
             "rc_domino_config",
             "DOMINO_CONFIGURED=yes\nDOMINO_PARTITIONS='mail  hub app mail gone'\n",
         );
-        assert_eq!(found(&[shared]).0, ["mail", "hub", "app", "gone"]);
+        assert_eq!(found(&[shared]), ["mail", "hub", "app", "gone"]);
     }
 }

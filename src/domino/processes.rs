@@ -140,6 +140,17 @@ impl Programs {
         path.starts_with(&self.lotus) || path.starts_with(&self.lotus_as_named)
     }
 
+    /// Whether a process that is none of Domino's own runs from elsewhere in
+    /// the installation, itself or by a shell.
+    fn is_beside(&self, process: &Process) -> bool {
+        let script = || process.cmdline.get(1).map(Path::new);
+        self.recognise(process).is_none()
+            && process.exe.as_deref().is_some_and(|exe| {
+                self.is_installed(exe)
+                    || is_shell(exe) && script().is_some_and(|script| self.is_installed(script))
+            })
+    }
+
     fn is_domino(&self, path: &Path) -> bool {
         path.starts_with(&self.notes) || path.starts_with(&self.notes_as_named)
     }
@@ -279,6 +290,20 @@ pub fn server(partition: &Partition) -> Result<Option<Pid>> {
     })
     .map_err(Error::Processes)?;
     Ok(server)
+}
+
+/// Whether anything beside this Domino's processes runs from its installation,
+/// such as what starts the server again after a crash.
+pub fn is_attended(programs: &Programs, uid: u32) -> Result<bool> {
+    let own = process::self_pid();
+    let seen = process::scan(uid, |sighting| {
+        let exe = sighting.exe;
+        exe.is_some_and(|exe| programs.is_installed(exe) || is_shell(exe))
+    })
+    .map_err(Error::Processes)?;
+    Ok(seen
+        .iter()
+        .any(|found| !found.is_zombie() && found.pid != own && programs.is_beside(found)))
 }
 
 /// As [`find`], with the installation's places already resolved.

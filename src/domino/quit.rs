@@ -4,6 +4,7 @@ use super::client;
 use super::processes::Role;
 use super::tools::{ToolEnd, Work};
 use super::waiting::Watch;
+use crate::error::Result;
 use crate::os::spawn::Child;
 use std::time::{Duration, Instant};
 
@@ -19,18 +20,19 @@ pub struct Quit {
 }
 
 impl Quit {
-    /// Nothing to send: there is no server.
-    pub fn unneeded() -> Quit {
+    /// Nothing to send yet: there is no server, but fault recovery may bring
+    /// one up.
+    pub fn should_one_come() -> Quit {
         Quit {
             sender: None,
-            next: None,
+            next: Some(Instant::now() + EVERY),
             refused: false,
         }
     }
 
     /// Sends the request and does not wait for it.
     pub fn send(work: &mut Work) -> Quit {
-        let mut quit = Quit::unneeded();
+        let mut quit = Quit::should_one_come();
         quit.start(work);
         quit
     }
@@ -54,10 +56,10 @@ impl Quit {
     }
 
     /// Looks whether the request was taken; sends it again where it was not
-    /// and the server still runs.
-    pub fn look(&mut self, work: &mut Work, watch: &Watch) {
+    /// and a server runs.
+    pub fn look(&mut self, work: &mut Work, watch: &mut Watch) -> Result<()> {
         if self.next.is_none_or(|at| Instant::now() < at) {
-            return;
+            return Ok(());
         }
         self.next = Some(Instant::now() + EVERY);
         let ended = self.sender.as_mut().map(Child::try_wait);
@@ -76,15 +78,19 @@ impl Quit {
                         ToolEnd::Ended(status).describe()
                     ));
                 }
-                self.again(work, watch);
+                self.again(work, watch)?;
             }
-            Some(Err(_)) | None => self.again(work, watch),
+            Some(Err(_)) | None => self.again(work, watch)?,
         }
+        Ok(())
     }
 
-    fn again(&mut self, work: &mut Work, watch: &Watch) {
+    fn again(&mut self, work: &mut Work, watch: &mut Watch) -> Result<()> {
+        // It may have come up since the last look.
+        watch.look()?;
         if watch.of_role(Role::Server).next().is_some() {
             self.start(work);
         }
+        Ok(())
     }
 }

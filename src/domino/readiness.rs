@@ -25,6 +25,16 @@ pub enum Ready {
     Console,
     /// Its process listens on the NRPC port.
     Port(u16),
+    /// It is not set up, and listens for whoever does that: up, but of no use
+    /// to anybody else.
+    AwaitsSetup(u16),
+}
+
+impl Ready {
+    /// Whether users get what they want of it.
+    pub fn serves(self) -> bool {
+        !matches!(self, Ready::AwaitsSetup(_))
+    }
 }
 
 impl std::fmt::Display for Ready {
@@ -32,6 +42,7 @@ impl std::fmt::Display for Ready {
         match self {
             Ready::Console => write!(f, "its console says so"),
             Ready::Port(port) => write!(f, "it listens on NRPC port {port}"),
+            Ready::AwaitsSetup(port) => write!(f, "it waits for its setup on port {port}"),
         }
     }
 }
@@ -69,10 +80,22 @@ impl Readiness<'_> {
             .map(|found| found.pid())
             .collect();
         let listening = crate::os::sockets::listening_ports_of(&servers).unwrap_or_default();
-        let open = nrpc::ports(self.partition)
+        // One whose notes.ini cannot be read now is not taken for new.
+        let is_new = self.partition.notes_ini().is_ok_and(|ini| !ini.is_set_up());
+        let setup_port = self.partition.settings.remote_setup_port.value;
+        let ports = nrpc::ports(self.partition)
             .into_iter()
-            .find(|open| listening.contains(&open.port));
-        Ok(open.map(|open| Ready::Port(open.port)))
+            .map(|open| open.port);
+        let open = is_new
+            .then_some(setup_port)
+            .into_iter()
+            .chain(ports)
+            .find(|port| listening.contains(port));
+        Ok(open.map(if is_new {
+            Ready::AwaitsSetup
+        } else {
+            Ready::Port
+        }))
     }
 }
 

@@ -97,11 +97,27 @@ pub struct Manner {
     pub announce: Option<fn(&mut Work)>,
 }
 
+/// What a start came to up to the launch.
+pub enum Begun {
+    /// There was a server already.
+    WasRunning(Pid),
+    /// A server was launched.
+    Launched(Launched),
+}
+
 /// Starts the server.
-pub fn start(work: &mut Work, _lock: &Lock, manner: Manner) -> Result<Started> {
+pub fn start(work: &mut Work, lock: &Lock, manner: Manner) -> Result<Started> {
+    match begin(work, lock, manner)? {
+        Begun::WasRunning(server) => Ok(Started::WasRunning(server)),
+        Begun::Launched(launched) => watch_over(work, launched, manner.ready_within),
+    }
+}
+
+/// Launches the server. An error says that no process of one was launched.
+pub fn begin(work: &mut Work, _lock: &Lock, manner: Manner) -> Result<Begun> {
     let programs = Programs::of(work.partition);
     if let Some(server) = check_startable(work, &programs)? {
-        return Ok(Started::WasRunning(server));
+        return Ok(Begun::WasRunning(server));
     }
     if let Some(announce) = manner.announce {
         announce(work);
@@ -114,7 +130,7 @@ pub fn start(work: &mut Work, _lock: &Lock, manner: Manner) -> Result<Started> {
     let launched = launch(work, &handover, manner)?;
     pid_file::write(work, launched.pid());
     one_touch::clean_up(work, &handover);
-    watch_over(work, launched, manner.ready_within)
+    Ok(Begun::Launched(launched))
 }
 
 /// Everything that comes before the launch, in the order of contract §4.
@@ -168,13 +184,14 @@ fn server_environment(work: &Work, handover: &Handover) -> Environment {
 }
 
 /// What a launch left: the server's process, and the log's size before it.
-struct Launched {
+pub struct Launched {
     server: Child,
     offset: u64,
 }
 
 impl Launched {
-    fn pid(&self) -> Pid {
+    /// Its pid.
+    pub fn pid(&self) -> Pid {
         self.server.pid
     }
 }
@@ -191,7 +208,7 @@ fn arguments(work: &Work, handover: &Handover) -> Vec<OsString> {
     }
     if let Some(json) = &handover.json {
         arguments.extend(["-auto".into(), json.clone().into()]);
-    } else {
+    } else if !handover.automatic {
         arguments.extend([
             "-listen".into(),
             settings.remote_setup_port.value.to_string().into(),
@@ -290,7 +307,7 @@ fn launch_forwarded(work: &Work, mut server: Launch, forwarder: &Path) -> Result
 
 /// Watches the new server for its settle time, runs the hook, and waits for
 /// readiness if asked to.
-fn watch_over(
+pub fn watch_over(
     work: &mut Work,
     mut launched: Launched,
     ready_within: Option<Duration>,
@@ -310,7 +327,9 @@ fn watch_over(
     let mut progress = began + PROGRESS_EVERY;
     loop {
         if let Some(ready) = readiness.look()? {
-            readiness::remember(work.partition, pid);
+            if ready.serves() {
+                readiness::remember(work.partition, pid);
+            }
             return Ok(Started::Ready(pid, ready));
         }
         let now = Instant::now();

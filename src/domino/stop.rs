@@ -39,9 +39,12 @@ const AFTER_KILL: Duration = Duration::from_secs(10);
 /// How long the Java controller may take, as in the original: 10 × 10 s.
 const CONTROLLER_LIMIT: Duration = Duration::from_secs(100);
 
-/// How long Domino's fault recovery takes at most to start a new server after
-/// the end of one; an assumption, HCL names no figure.
+/// How long after the end of a server Domino's fault recovery may start a new
+/// one without anything to be seen; an assumption, HCL names no figure.
 const FAULT_RECOVERY: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether what could bring a server back is gone.
+const ATTENDED_STEP: Duration = Duration::from_millis(100);
 
 /// The line by which Domino says that it is dying (looked for by the original
 /// too, in the last 5,000 lines; here only in what this shutdown wrote).
@@ -82,7 +85,11 @@ pub fn stop(work: &mut Work, _lock: &Lock, keep_controller: bool) -> Result<Stop
         hooks::run(work, Hook::PostShutdown, None)?;
         outcome
     } else {
-        was_down(work)?
+        let outcome = was_down(work)?;
+        if matches!(outcome, Stopped::WasDownUnclean(_)) {
+            keep_down(work, &programs, Duration::ZERO)?;
+        }
+        outcome
     };
     // One look tells both what has to be ended still and whether all is gone.
     let mut left = processes::find_among(&programs, uid)?;
@@ -111,16 +118,31 @@ pub fn stop(work: &mut Work, _lock: &Lock, keep_controller: bool) -> Result<Stop
 /// other: beyond that it hangs. A flush has no limit of its own; it is given
 /// as long as a controller.
 pub fn longest(settings: &crate::settings::Settings) -> Duration {
-    // PRE_SHUTDOWN, delayed, PRE_KILL, POST_KILL (each twice, should fault
-    // recovery bring the server back), POST_SHUTDOWN.
-    let hooks = settings.hook_timeout.value * 7;
+    // Delayed, PRE_KILL, POST_KILL (each twice, should fault recovery bring
+    // the server back), POST_SHUTDOWN.
+    let hooks = settings.hook_timeout.value * 6;
     settings.lock_timeout()
-        + settings.pre_shutdown_delay.value.unwrap_or_default()
-        + SEND_LIMIT * 2
-        + settings.shutdown_timeout.value
+        + until_closed(settings)
         + hooks
-        + (nsd::DURING_STOP * 2 + AFTER_KILL) * 2
+        + (nsd::DURING_STOP * 2 + AFTER_KILL + settings.recovery_seconds.value) * 2
         + CONTROLLER_LIMIT * 2
+}
+
+/// How long it takes at most until the server has closed its databases, or is
+/// about to be ended with them open: what is there is asked for, the rest of
+/// [`longest`] comes after that, or only where something hangs.
+pub fn until_closed(settings: &crate::settings::Settings) -> Duration {
+    let mut time = settings.shutdown_timeout.value;
+    if settings.broadcast_shutdown_message.value {
+        time += SEND_LIMIT;
+    }
+    if settings.pre_shutdown_command.value.is_some() {
+        time += SEND_LIMIT + settings.pre_shutdown_delay.value.unwrap_or_default();
+    }
+    if settings.text(Hook::PreShutdown.setting()).is_some() {
+        time += settings.hook_timeout.value;
+    }
+    time
 }
 
 /// Ends what a server left that died, by NSD and its hooks, and flushes. For
@@ -128,10 +150,10 @@ pub fn longest(settings: &crate::settings::Settings) -> Duration {
 pub fn clear_after_crash(work: &mut Work, _lock: &Lock) -> Result<()> {
     let programs = Programs::of(work.partition);
     let storage = Storage::of(work.partition)?;
-    closure::mark_unclean(work, "the server died");
     let mut watch = Watch::new(programs.clone(), work.partition.user.uid, is_idle)?;
     if !watch.left().is_empty() {
-        kill(work, &mut watch)?;
+        closure::mark_unclean(work, "the server died");
+        kill(work, &programs, &mut watch)?;
     }
     stop_idle(work, &programs, false)?;
     pid_file::remove(work);
@@ -196,7 +218,7 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
             work.reporter.info(QUITTING);
             Quit::send(work)
         }
-        None => Quit::unneeded(),
+        None => Quit::should_one_come(),
     };
     let mut watch = Watch::new(programs.clone(), work.partition.user.uid, is_idle)?;
     let killed = !wait_for_shutdown(work, &mut watch, &mut quit, began)?;
@@ -207,7 +229,7 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
             processes::list(watch.left())
         ));
         closure::mark_unclean(work, "the server was stopped by force");
-        kill(work, &mut watch)?;
+        kill(work, programs, &mut watch)?;
         return Ok(Stopped::Forcibly(began.elapsed()));
     }
     let took = began.elapsed();
@@ -224,9 +246,7 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
     };
     if let Some(how) = crash {
         closure::mark_unclean(work, &how);
-        if comes_back(work, &mut watch)? {
-            return Err(still_running(watch.left()));
-        }
+        keep_down(work, programs, FAULT_RECOVERY)?;
         return Ok(Stopped::Crashing(took));
     }
     Ok(match server {
@@ -242,6 +262,7 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
                 processes::list(state.processes())
             );
             closure::mark_unclean(work, &how);
+            keep_down(work, programs, FAULT_RECOVERY)?;
             Stopped::WasDownUnclean(how)
         }
         None => was_down(work)?,
@@ -250,7 +271,7 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
 
 /// Lets NSD end what would not stop, and once more what Domino's own fault
 /// recovery brings back then.
-fn kill(work: &mut Work, watch: &mut Watch) -> Result<()> {
+fn kill(work: &mut Work, programs: &Programs, watch: &mut Watch) -> Result<()> {
     for _ in 0..2 {
         if let Err(error) = nsd::kill(work) {
             soften(work, error)?;
@@ -261,30 +282,72 @@ fn kill(work: &mut Work, watch: &mut Watch) -> Result<()> {
         {
             return Err(still_running(watch.left()));
         }
-        if !comes_back(work, watch)? {
+        if !comes_back(work, programs, watch, FAULT_RECOVERY)? {
             return Ok(());
         }
-        work.reporter.warn(&format!(
-            "brought back by Domino's fault recovery: {}",
-            processes::list(watch.left())
-        ));
+        tell_back(work, watch);
     }
     Err(still_running(watch.left()))
 }
 
-/// After a bad end, fault recovery may start a new server: looks once more
-/// when it had the time to.
-fn comes_back(work: &mut Work, watch: &mut Watch) -> Result<bool> {
-    let until = Instant::now() + FAULT_RECOVERY;
-    let wake = crate::os::wait::wait_any(&[], Some(work.signals), &[], Some(until))
-        .map_err(Error::system("wait"))?;
-    if let Some(signal) = wake.signal {
-        return Err(work.interrupted(
-            signal,
-            "the server was ended; whether it came back was not looked at",
-        ));
+fn tell_back(work: &mut Work, watch: &Watch) {
+    work.reporter.warn(&format!(
+        "brought back by Domino's fault recovery: {}",
+        processes::list(watch.left())
+    ));
+}
+
+/// After an end that fault recovery answers: whoever asked for a stop does not
+/// want the server back.
+fn keep_down(work: &mut Work, programs: &Programs, at_least: Duration) -> Result<()> {
+    let mut watch = Watch::new(programs.clone(), work.partition.user.uid, is_idle)?;
+    if comes_back(work, programs, &mut watch, at_least)? {
+        tell_back(work, &watch);
+        closure::mark_unclean(work, "the server crashed, came back and was ended");
+        kill(work, programs, &mut watch)?;
     }
-    watch.look()
+    Ok(())
+}
+
+/// After a bad end, fault recovery may start a new server: looks for so long,
+/// and as long as something lives that could bring it back (but no longer than
+/// DOMINO_RECOVERY_SECONDS).
+fn comes_back(
+    work: &mut Work,
+    programs: &Programs,
+    watch: &mut Watch,
+    at_least: Duration,
+) -> Result<bool> {
+    let began = Instant::now();
+    let patience = work.partition.settings.recovery_seconds.value;
+    loop {
+        let waited = began.elapsed();
+        if waited >= at_least {
+            let attended = processes::is_attended(programs, work.partition.user.uid)?;
+            if watch.look()? {
+                return Ok(true);
+            }
+            if !attended {
+                return Ok(false);
+            }
+            if waited >= patience {
+                work.reporter.warn(&format!(
+                    "a program of {} still runs that may start the server again",
+                    work.partition.lotus().display()
+                ));
+                return Ok(false);
+            }
+        }
+        let until = (began + at_least).max(Instant::now() + ATTENDED_STEP);
+        let wake = crate::os::wait::wait_any(&[], Some(work.signals), &[], Some(until))
+            .map_err(Error::system("wait"))?;
+        if let Some(signal) = wake.signal {
+            return Err(work.interrupted(
+                signal,
+                "the server was ended; whether it came back was not looked at",
+            ));
+        }
+    }
 }
 
 /// Broadcast to the users, then the site's own console command.
@@ -378,7 +441,7 @@ fn wait_for_shutdown(
             }
             Woken::TimedOut => {}
         }
-        quit.look(work, watch);
+        quit.look(work, watch)?;
         let now = Instant::now();
         if now >= give_up {
             return Ok(!watch.look()?);

@@ -24,6 +24,9 @@ use std::time::{Duration, Instant};
 /// How often a server that starts up is asked whether it is ready.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
+/// The same once nobody waits for it any more.
+const LOOK_LATE: Duration = Duration::from_secs(5);
+
 /// How often it is looked whether a server that went comes back.
 const RETURN_STEP: Duration = Duration::from_millis(100);
 
@@ -38,8 +41,12 @@ const NSD_LIMIT: Duration = Duration::from_secs(900);
 /// What is told on the way.
 #[derive(Clone, Copy, Debug)]
 pub enum Event {
-    /// The server is ready; none where it did not show that in its time.
-    Ready(Pid, Option<Ready>),
+    /// The server is ready.
+    Ready(Pid, Ready),
+    /// It is up, and whoever waits for it need not any longer, but it is not
+    /// ready: it waits for its setup, or (none) has shown nothing new for
+    /// DOMINO_READY_TIMEOUT.
+    Unready(Pid, Option<Ready>),
     /// No server is there, but it may come back.
     Lost,
     /// It came back, as another process.
@@ -55,6 +62,16 @@ pub enum Left {
     Gone,
 }
 
+/// A server that is not ready yet.
+struct Starting<'a> {
+    readiness: Readiness<'a>,
+    /// The size of its log, and since when.
+    size: u64,
+    since: Instant,
+    /// Whether that it is not ready was told.
+    told: bool,
+}
+
 /// A server that is stayed with.
 pub struct Supervision<'a> {
     partition: &'a Partition,
@@ -63,8 +80,8 @@ pub struct Supervision<'a> {
     server: Pid,
     /// Whether it descends from this process: then its family is known.
     own: bool,
-    /// What to look at and until when; none once it is ready.
-    starting: Option<(Readiness<'a>, Instant)>,
+    /// None once it is ready.
+    starting: Option<Starting<'a>>,
     /// How the server process ended, where it was a child.
     pub status: Option<ExitStatus>,
     /// Somebody else was at work with this server when it went.
@@ -95,9 +112,12 @@ impl<'a> Supervision<'a> {
     }
 
     fn starts_up(&mut self, offset: u64) {
-        let limit = self.partition.settings.ready_timeout.value;
-        let readiness = Readiness::new(self.partition, offset);
-        self.starting = Some((readiness, Instant::now() + limit));
+        self.starting = Some(Starting {
+            readiness: Readiness::new(self.partition, offset),
+            size: offset,
+            since: Instant::now(),
+            told: false,
+        });
     }
 
     /// What of a server there is.
@@ -178,24 +198,7 @@ impl<'a> Supervision<'a> {
             return Ok(None);
         }
         loop {
-            let now = Instant::now();
-            let next = match &mut self.starting {
-                None => None,
-                Some((readiness, give_up)) => {
-                    let ready = readiness.look()?;
-                    if ready.is_some() || now >= *give_up {
-                        self.starting = None;
-                        closure::forget(work);
-                        if ready.is_some() {
-                            readiness::remember(self.partition, self.server);
-                        }
-                        tell(work, Event::Ready(self.server, ready));
-                        None
-                    } else {
-                        Some(now + LOOK_EVERY)
-                    }
-                }
-            };
+            let next = self.look_whether_ready(work, tell)?;
             let wake = self.wait(work, &handles, next)?;
             if let Some(signal) = wake.signal {
                 return Ok(Some(Left::Asked(signal)));
@@ -204,6 +207,40 @@ impl<'a> Supervision<'a> {
                 return Ok(None);
             }
         }
+    }
+
+    /// Tells what became of a server that starts up; when to look again.
+    fn look_whether_ready(
+        &mut self,
+        work: &mut Work,
+        tell: &mut dyn FnMut(&mut Work, Event),
+    ) -> Result<Option<Instant>> {
+        let Some(starting) = &mut self.starting else {
+            return Ok(None);
+        };
+        let now = Instant::now();
+        let ready = starting.readiness.look()?;
+        if let Some(ready) = ready.filter(|ready| ready.serves()) {
+            self.starting = None;
+            closure::forget(work);
+            readiness::remember(self.partition, self.server);
+            tell(work, Event::Ready(self.server, ready));
+            return Ok(None);
+        }
+        // A recovery of hours says now and then how far it is.
+        let size = ServerLog::of(self.partition).size();
+        if size != starting.size {
+            starting.size = size;
+            starting.since = now;
+        }
+        let patience = self.partition.settings.ready_timeout.value;
+        let over = now.duration_since(starting.since) >= patience;
+        if !starting.told && (ready.is_some() || over) {
+            starting.told = true;
+            tell(work, Event::Unready(self.server, ready));
+        }
+        let step = if starting.told { LOOK_LATE } else { LOOK_EVERY };
+        Ok(Some(now + step))
     }
 
     /// Waits for one of these, a signal, a child's end, or `until`.

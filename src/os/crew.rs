@@ -7,7 +7,9 @@ use super::signals::{Signal, Signals};
 use super::spawn::{Child, Launch, Stream};
 use super::wait;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::process::ExitStatus;
 
 /// Which of a program's outputs a line came from.
@@ -40,7 +42,43 @@ pub fn run_together(
     signals: &Signals,
     said: &mut dyn FnMut(usize, Voice, &[u8]),
 ) -> io::Result<Together> {
-    let mut members: Vec<Member> = launches.into_iter().map(Member::start).collect();
+    watch(launches, false, signals, said)
+}
+
+/// The same for programs that come to a point, [`wait_for_turn`], from where
+/// only one of them may go on at a time: when all have come there, or have
+/// ended, the first goes on, and when that has ended, the next. Where we end
+/// before they do, none waits any more.
+pub fn run_in_turn(
+    launches: Vec<Launch>,
+    signals: &Signals,
+    said: &mut dyn FnMut(usize, Voice, &[u8]),
+) -> io::Result<Together> {
+    watch(launches, true, signals, said)
+}
+
+/// In a program that [`run_in_turn`] has started: says that the point is
+/// reached, and waits there. A signal that asks for an end ends that. Its
+/// standard input is the way to who started it: nothing is ever sent, only
+/// ends are closed, so that a death is as good as a word. Where something lies
+/// between them that does not pass it on, nothing is waited for.
+pub fn wait_for_turn(signals: &Signals) -> io::Result<Option<Signal>> {
+    let input = io::stdin().as_fd().try_clone_to_owned()?;
+    let gate = UnixStream::from(input);
+    if gate.shutdown(Shutdown::Write).is_err() {
+        return Ok(None);
+    }
+    Ok(wait::wait_any(&[], Some(signals), &[gate.as_fd()], None)?.signal)
+}
+
+fn watch(
+    launches: Vec<Launch>,
+    in_turn: bool,
+    signals: &Signals,
+    said: &mut dyn FnMut(usize, Voice, &[u8]),
+) -> io::Result<Together> {
+    let start = |launch| Member::start(launch, in_turn);
+    let mut members: Vec<Member> = launches.into_iter().map(start).collect();
     let mut signal = None;
     loop {
         for (place, member) in members.iter_mut().enumerate() {
@@ -48,6 +86,7 @@ pub fn run_together(
                 member.finish(&mut |voice, line| said(place, voice, line))?;
             }
         }
+        open_first_gate(&mut members);
         let running = || {
             members
                 .iter()
@@ -89,8 +128,10 @@ pub fn run_together(
             .filter_map(|at| handles.get(*at).map(|(place, _)| *place))
             .collect();
         for (place, which) in readable {
-            if let Some(source) = members[place].sources.get_mut(which) {
-                source.read(&mut |voice, line| said(place, voice, line))?;
+            let member = &mut members[place];
+            match member.sources.get_mut(which) {
+                Some(source) => source.read(&mut |voice, line| said(place, voice, line))?,
+                None => member.has_come = true,
             }
         }
         for place in ended {
@@ -103,8 +144,20 @@ pub fn run_together(
     })
 }
 
+/// The first that still runs goes on, if none is on its way to its gate.
+fn open_first_gate(members: &mut [Member]) {
+    let mut running = members.iter_mut().filter(|member| member.is_running());
+    let Some(first) = running.next() else { return };
+    if first.is_past_or_at_gate() && running.all(|member| member.is_past_or_at_gate()) {
+        first.gate = None;
+    }
+}
+
 /// A program under way.
 struct Member {
+    /// Kept open for as long as it has to wait; none where it need not.
+    gate: Option<UnixStream>,
+    has_come: bool,
     child: Option<Child>,
     handle: Option<ProcessHandle>,
     sources: Vec<Source>,
@@ -112,8 +165,10 @@ struct Member {
 }
 
 impl Member {
-    fn start(launch: Launch) -> Member {
-        Member::try_start(launch).unwrap_or_else(|error| Member {
+    fn start(launch: Launch, in_turn: bool) -> Member {
+        Member::try_start(launch, in_turn).unwrap_or_else(|error| Member {
+            gate: None,
+            has_come: false,
             child: None,
             handle: None,
             sources: Vec::new(),
@@ -121,7 +176,7 @@ impl Member {
         })
     }
 
-    fn try_start(mut launch: Launch) -> io::Result<Member> {
+    fn try_start(mut launch: Launch, in_turn: bool) -> io::Result<Member> {
         launch.new_group = true;
         let name = launch.program.clone();
         let failed =
@@ -130,8 +185,16 @@ impl Member {
         let (err, complaints) = Pipe::open().map_err(failed)?;
         launch.stdout = Stream::File(writer);
         launch.stderr = Stream::File(complaints);
+        let mut gate = None;
+        if in_turn {
+            let (ours, theirs) = UnixStream::pair().map_err(failed)?;
+            launch.stdin = Stream::File(OwnedFd::from(theirs).into());
+            gate = Some(ours);
+        }
         let child = launch.spawn()?;
         Ok(Member {
+            gate,
+            has_come: false,
             handle: child.handle()?,
             child: Some(child),
             sources: vec![Source::new(Voice::Out, out), Source::new(Voice::Err, err)],
@@ -143,9 +206,19 @@ impl Member {
         self.child.is_some()
     }
 
+    fn is_past_or_at_gate(&self) -> bool {
+        self.gate.is_none() || self.has_come
+    }
+
+    /// What can be read of it; its gate, while it is on its way there, comes
+    /// behind the sources.
     fn open_pipes(&self, place: usize) -> impl Iterator<Item = (usize, usize, BorrowedFd<'_>)> {
-        let sources = self.sources.iter().enumerate();
-        sources.filter_map(move |(which, source)| Some((place, which, source.pipe.as_fd()?)))
+        let pipes = self.sources.iter().map(|source| source.pipe.as_fd());
+        let gate = self.gate.as_ref().filter(|_| !self.has_come);
+        pipes
+            .chain([gate.map(UnixStream::as_fd)])
+            .enumerate()
+            .filter_map(move |(which, pipe)| Some((place, which, pipe?)))
     }
 
     /// It has ended: what it still said, and how it ended.

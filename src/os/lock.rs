@@ -57,6 +57,14 @@ enum Attempt {
 }
 
 impl Lock {
+    /// No lock, for work that must be done though none is to be had.
+    pub fn none() -> Lock {
+        Lock {
+            _file: None,
+            _directory: None,
+        }
+    }
+
     /// Takes the lock at `path` if nobody has it; none if somebody has. See
     /// [`Lock::acquire`].
     pub fn try_acquire(path: &Path) -> io::Result<Option<Lock>> {

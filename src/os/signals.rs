@@ -90,6 +90,15 @@ impl Drop for Signals {
     }
 }
 
+/// Ignores SIGHUP from here on, as nohup does: for work that outlives the
+/// terminal it was begun at.
+pub fn ignore_hangups() -> io::Result<()> {
+    // SAFETY: SIG_IGN installs no handler.
+    unsafe { nix::sys::signal::signal(Signal::SIGHUP, nix::sys::signal::SigHandler::SigIgn) }
+        .map_err(|error| explain(error, "cannot ignore hangups"))?;
+    Ok(())
+}
+
 fn is_ignored(signal: Signal) -> bool {
     let mut found = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: without a new action the call only writes the old one to `found`,

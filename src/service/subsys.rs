@@ -17,25 +17,30 @@ const SCRIPTS: &str = "/etc/init.d";
 /// The init script's name without a user in it.
 const SCRIPT: &str = "rc_domino";
 
-/// The file for a user's server: named as the init script that starts it, his
-/// own where he has one. None where the host has no such directory, or nobody
-/// starts this server by an init script.
-fn file(root: &Root, user: &OsStr, is_default: bool) -> Option<PathBuf> {
-    let directory = root.path(DIRECTORY);
-    if user.to_string_lossy().contains('/') || !directory.is_dir() {
+/// The name of the init script that starts a user's server: his own where he
+/// has one. None where nobody starts this server by an init script.
+pub fn init_script(root: &Root, user: &OsStr, is_default: bool) -> Option<OsString> {
+    if user.to_string_lossy().contains('/') {
         return None;
     }
     let mut own = OsString::from(SCRIPT);
     own.push("_");
     own.push(user);
     let scripts = root.path(SCRIPTS);
-    let name = if scripts.join(&own).exists() {
-        own
+    if scripts.join(&own).exists() {
+        Some(own)
     } else if is_default && scripts.join(SCRIPT).exists() {
-        SCRIPT.into()
+        Some(SCRIPT.into())
     } else {
-        return None;
-    };
+        None
+    }
+}
+
+/// The file for a user's server, named as that. None also where the host has
+/// no such directory.
+fn file(root: &Root, user: &OsStr, is_default: bool) -> Option<PathBuf> {
+    let directory = root.path(DIRECTORY);
+    let name = init_script(root, user, is_default).filter(|_| directory.is_dir())?;
     Some(directory.join(name))
 }
 

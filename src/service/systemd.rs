@@ -3,17 +3,18 @@
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
 use crate::os::bounded::{Output, Piece, run_bounded};
-use crate::os::signals::Signals;
+use crate::os::signals::{Signal, Signals};
 use crate::os::spawn::{Child, Launch, Stream};
 use crate::os::wait::wait_any;
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What is asked of systemd about a unit.
-const PROPERTIES: &str = "LoadState,ActiveState,Result,Type,User,ExecStart,ExecStop,ExecStopPost,ExecMainCode,ExecMainStatus";
+const PROPERTIES: &str = "LoadState,ActiveState,SubState,StateChangeTimestampMonotonic,Result,Type,User,ExecStart,ExecStop,ExecStopPost,ExecMainCode,ExecMainStatus";
 
 /// ExecMainCode where the main process ended by itself (CLD_EXITED,
 /// waitid(2)); 0 where it runs or never did.
@@ -21,6 +22,13 @@ const EXITED: &str = "1";
 
 /// How long systemd may take to answer that.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+/// How often a unit is looked at that is waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How often a start is asked for whose systemctl a signal ends: one may come
+/// for a terminal's whole process group, and again from its shell.
+const START_TRIES: usize = 3;
 
 /// A unit by its name.
 #[derive(Clone, Debug)]
@@ -42,6 +50,49 @@ impl UnitState {
     /// Whether there is such a unit.
     pub fn is_loaded(&self) -> bool {
         self.property("LoadState") == "loaded"
+    }
+
+    /// Whether the administrator has forbidden every start of it.
+    pub fn is_masked(&self) -> bool {
+        self.property("LoadState") == "masked"
+    }
+
+    /// Whether its start command is at work: systemd runs no stop command
+    /// before that is done, a stop signals all that the unit runs. The main
+    /// process of a notify unit is made for just that.
+    pub fn is_starting(&self) -> bool {
+        self.active() == "activating"
+            && self.property("SubState").starts_with("start")
+            && !super::unit_check::is_notify(self.property("Type"))
+    }
+
+    /// Whether systemd is stopping it.
+    pub fn is_stopping(&self) -> bool {
+        self.active() == "deactivating"
+    }
+
+    /// Whether it was not started, as compared with the state `before`, for
+    /// having been started more often than StartLimitBurst= allows. The result
+    /// of the start that failed before stays.
+    pub fn hit_start_limit(&self, before: &UnitState) -> bool {
+        self.active() == "failed" && !self.ran_since(before) && self.changed_since(before)
+    }
+
+    fn ran_since(&self, before: &UnitState) -> bool {
+        self.property("ExecStart") != before.property("ExecStart")
+    }
+
+    /// systemd has had a hand in it, though perhaps left it as it was.
+    fn changed_since(&self, before: &UnitState) -> bool {
+        let when = "StateChangeTimestampMonotonic";
+        self.property(when) != before.property(when)
+    }
+
+    /// Whether a server may run outside of it without its start failing for
+    /// that: `run` takes one over, while systemd refuses a PID file that names
+    /// a process of another's.
+    pub fn takes_over(&self) -> bool {
+        super::unit_check::is_notify(self.property("Type"))
     }
 
     /// `active`, `inactive`, `failed`, `activating` …
@@ -99,13 +150,19 @@ impl UnitState {
     }
 
     /// What the start command answered, as compared with the state `before`
-    /// the start: a start that systemd refused to make left no answer.
-    pub fn verdict_of_start(&self, before: &UnitState) -> Exit {
-        let answer = self.property("ExecStart");
-        if answer == before.property("ExecStart") {
-            return Exit::Privilege;
+    /// the start. A start that was not made left no answer: systemctl, or sudo
+    /// in front of it, has `code` for one that this caller may not make, and
+    /// for others too.
+    pub fn verdict_of_start(&self, before: &UnitState, code: u8, as_root: bool) -> Exit {
+        if !self.ran_since(before) {
+            let refused = matches!(code, 1 | 4) && !as_root && !self.changed_since(before);
+            return if refused {
+                Exit::Privilege
+            } else {
+                Exit::Failed
+            };
         }
-        match exit_status(answer) {
+        match exit_status(self.property("ExecStart")) {
             Some(code) if code != 0 => Exit::of_code(code),
             _ => Exit::Failed,
         }
@@ -203,10 +260,9 @@ impl Unit {
         launch
     }
 
-    /// Starts a systemctl call without waiting for it. Signals are held back
-    /// until it is finished.
-    pub fn begin(&self, verb: &str, sudo: bool) -> Result<Job> {
-        let signals = Signals::block().map_err(Error::system("hold back signals"))?;
+    /// Starts a systemctl call without waiting for it. `signals` are held back
+    /// until it is finished; those that they hand out end the wait for it.
+    pub fn begin<'a>(&self, verb: &str, sudo: bool, signals: &'a Signals) -> Result<Job<'a>> {
         let launch = self.control(verb, sudo);
         let program = std::path::PathBuf::from(&launch.program);
         let child = launch
@@ -221,7 +277,46 @@ impl Unit {
 
     /// Runs a systemctl call to its end; its exit code.
     pub fn call(&self, verb: &str, sudo: bool) -> Result<u8> {
-        self.begin(verb, sudo)?.finish().map(code_of)
+        let signals = Signals::block().map_err(Error::system("hold back signals"))?;
+        self.begin(verb, sudo, &signals)?.finish().map(code_of)
+    }
+
+    /// Has systemd start it; systemctl's exit code. One that a signal ends is
+    /// called again, and joins what systemd goes on with.
+    pub fn start(&self, sudo: bool, signals: &Signals) -> Result<u8> {
+        let mut status = self.begin("start", sudo, signals)?.finish()?;
+        for _ in 1..START_TRIES {
+            if status.signal().is_none() {
+                break;
+            }
+            status = self.begin("start", sudo, signals)?.finish()?;
+        }
+        Ok(code_of(status))
+    }
+
+    /// Waits as long as the unit is `busy`, at most until `until`.
+    pub fn wait_while(
+        &self,
+        busy: fn(&UnitState) -> bool,
+        signals: &Signals,
+        until: Option<Instant>,
+    ) -> Result<Waited> {
+        loop {
+            let state = self.state()?;
+            if !busy(&state) {
+                return Ok(Waited::For(Box::new(state)));
+            }
+            let now = Instant::now();
+            if until.is_some_and(|until| until <= now) {
+                return Ok(Waited::TooLong);
+            }
+            let look = until.map_or(now + LOOK_EVERY, |until| until.min(now + LOOK_EVERY));
+            let wake = wait_any(&[], Some(signals), &[], Some(look))
+                .map_err(Error::system("wait for systemd"))?;
+            if let Some(signal) = wake.signal {
+                return Ok(Waited::Interrupted(signal));
+            }
+        }
     }
 
     /// Shows the unit's last lines in the journal.
@@ -285,42 +380,50 @@ pub fn host_is_stopping() -> bool {
         && answer.trim_ascii() == b"stopping"
 }
 
+/// How a wait for a unit ended.
+#[derive(Debug)]
+pub enum Waited {
+    /// This is what it came to.
+    For(Box<UnitState>),
+    /// The time was over.
+    TooLong,
+    /// This signal asked for an end.
+    Interrupted(Signal),
+}
+
 /// A systemctl call under way.
-pub struct Job {
+pub struct Job<'a> {
     child: Child,
-    signals: Signals,
+    signals: &'a Signals,
     what: String,
 }
 
-impl Job {
+impl Job<'_> {
     /// Waits for its end. What systemd was asked for goes on also where a
     /// signal ends the wait.
     pub fn finish(mut self) -> Result<ExitStatus> {
         const WATCH: &str = "wait for systemctl";
         while let Some(handle) = self.child.handle().map_err(Error::system(WATCH))? {
-            let wake = wait_any(
-                std::slice::from_ref(&handle),
-                Some(&self.signals),
-                &[],
-                None,
-            )
-            .map_err(Error::system(WATCH))?;
+            let wake = wait_any(std::slice::from_ref(&handle), Some(self.signals), &[], None)
+                .map_err(Error::system(WATCH))?;
             if let Some(signal) = wake.signal {
                 // Refused where it is root's and this process no longer is.
                 let _ = handle.signal(signal);
-                return Err(Error::Interrupted {
-                    signal: u8::try_from(signal as i32).unwrap_or(0),
-                    state: format!(
-                        "systemd goes on with {}, nobody waits for it any more",
-                        self.what
-                    ),
-                });
+                return Err(unwaited(signal, &self.what));
             }
             if !wake.ended.is_empty() {
                 break;
             }
         }
         self.child.wait().map_err(Error::system(WATCH))
+    }
+}
+
+/// The error of whom a signal ends while systemd is at work for him.
+pub fn unwaited(signal: Signal, what: &str) -> Error {
+    Error::Interrupted {
+        signal: u8::try_from(signal as i32).unwrap_or(0),
+        state: format!("systemd goes on with {what}, nobody waits for it any more"),
     }
 }
 
@@ -363,6 +466,42 @@ mod tests {
     }
 
     #[test]
+    fn a_start_that_was_not_made_is_a_refusal_only_where_it_can_be() {
+        let before = state(&[("ExecStart", "{ path=/x ; code=exited ; status=0 }")]);
+        let not_made = |code, as_root| before.verdict_of_start(&before, code, as_root);
+        assert_eq!(not_made(1, false), Exit::Privilege);
+        assert_eq!(not_made(4, false), Exit::Privilege);
+        assert_eq!(not_made(5, false), Exit::Failed);
+        assert_eq!(not_made(1, true), Exit::Failed);
+        let limit = state(&[
+            ("ExecStart", "{ path=/x ; code=exited ; status=0 }"),
+            ("ActiveState", "failed"),
+            ("StateChangeTimestampMonotonic", "7"),
+        ]);
+        assert_eq!(limit.verdict_of_start(&before, 1, false), Exit::Failed);
+        assert!(limit.hit_start_limit(&before) && !limit.hit_start_limit(&limit));
+        let made = state(&[("ExecStart", "{ path=/x ; code=exited ; status=154 }")]);
+        assert_eq!(made.verdict_of_start(&before, 1, false), Exit::Disabled);
+    }
+
+    #[test]
+    fn a_unit_that_waits_for_its_next_start_is_not_being_started() {
+        let starting = |sub, kind| {
+            state(&[
+                ("ActiveState", "activating"),
+                ("SubState", sub),
+                ("Type", kind),
+            ])
+            .is_starting()
+        };
+        for sub in ["start-pre", "start", "start-post"] {
+            assert!(starting(sub, "forking"));
+            assert!(!starting(sub, "notify"));
+        }
+        assert!(!starting("auto-restart", "forking"));
+    }
+
+    #[test]
     fn the_stop_commands_answer_is_the_verdict() {
         let stop =
             "{ path=/x ; argv[]=/x stop ; ignore_errors=no ; pid=9 ; code=exited ; status=150 }";
@@ -381,7 +520,7 @@ mod tests {
         let killed = "{ path=/x ; code=killed ; status=15/TERM }";
         assert_eq!(
             state(&[("ExecStop", killed)]).verdict_of_stop(),
-            Exit::Passed(143)
+            Exit::Signal(15)
         );
         fn main(code: &str, status: &str, post: &str) -> Exit {
             state(&[

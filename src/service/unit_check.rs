@@ -1,5 +1,6 @@
 //! A server's unit file against its configuration.
 
+use super::subsys;
 use super::unit_file::{self, Line, UnitFile};
 use crate::domino::Partition;
 use crate::error::shown;
@@ -18,20 +19,45 @@ const OPEN_FILES: u64 = 65_535;
 /// The program that units call: it acts itself.
 const SCRIPT: &str = "rc_domino_script";
 
+/// What takes the right away to become root by a set-uid program, by itself or
+/// along the way where a unit has User= (NoNewPrivileges= in systemd.exec(5)).
+const NO_SET_UID: [&str; 17] = [
+    "NoNewPrivileges",
+    "DynamicUser",
+    "LockPersonality",
+    "MemoryDenyWriteExecute",
+    "PrivateDevices",
+    "ProtectClock",
+    "ProtectHostname",
+    "ProtectKernelLogs",
+    "ProtectKernelModules",
+    "ProtectKernelTunables",
+    "RestrictAddressFamilies",
+    "RestrictNamespaces",
+    "RestrictRealtime",
+    "RestrictSUIDSGID",
+    "SystemCallArchitectures",
+    "SystemCallFilter",
+    "SystemCallLog",
+];
+
 /// Everything about the unit that does not go with the configuration.
-pub fn check(partition: &Partition, places: &Places) -> Vec<Finding> {
+/// `is_default`: the server is that of the default user.
+pub fn check(partition: &Partition, is_default: bool, places: &Places) -> Vec<Finding> {
     let settings = &partition.settings;
     let name = settings.unit_name();
     let unit = match UnitFile::read(&partition.root, &name) {
         Ok(Some(unit)) => unit,
         Ok(None) => {
-            return match settings.systemd_name.value {
+            let mut found = match settings.systemd_name.value {
                 Some(_) if partition.systemd => vec![places.finding(
                     "DOMINO_SYSTEMD_NAME",
                     format!("there is no unit {} on this host", shown(&name)),
                 )],
                 _ => Vec::new(),
             };
+            found.extend(of_init_script(partition, is_default, None));
+            return found;
         }
         Err(cause) => return vec![Finding::plain(format!("unit {}: {cause}", shown(&name)))],
     };
@@ -105,9 +131,33 @@ pub fn check(partition: &Partition, places: &Places) -> Vec<Finding> {
     } else {
         command(&unit, "ExecStart", "start", &mut found);
         command(&unit, "ExecStop", "stop", &mut found);
-        found.extend(stop_timeout(&unit, settings.shutdown_timeout.value));
+        if let Some(line) = unit
+            .service("KillMode")
+            .filter(|line| line.value == "mixed")
+        {
+            found.push(at(
+                line,
+                "KillMode=mixed: systemd would kill server tasks as soon as the server has gone, with databases open; leave it out",
+            ));
+        }
     }
+    // Who may ask for time need not fit.
+    let heard = unit.service("NotifyAccess");
+    if !heard.is_some_and(|line| matches!(line.value.as_str(), "exec" | "all")) {
+        let consequence = if notify {
+            "should 'rc_domino run' be killed, systemd would not wait for the stop after it; add NotifyAccess=exec, by which it can ask for time"
+        } else {
+            "systemd would kill the server while it stops"
+        };
+        found.extend(stop_timeout(
+            &unit,
+            settings.shutdown_timeout.value,
+            consequence,
+        ));
+    }
+    found.extend(set_uid(&unit));
     found.extend(open_files(&unit));
+    found.extend(of_init_script(partition, is_default, Some(&unit)));
     for other in unit_file::others_of(&partition.root, &user, SCRIPT) {
         let name = other.file_name().unwrap_or_default();
         if Some(name) != unit.path.file_name() && unit_file::is_enabled(&partition.root, name) {
@@ -147,11 +197,19 @@ fn notify_unit(unit: &UnitFile, found: &mut Vec<Finding>) {
             &unit.path,
             None,
             format!(
-                "has no ExecStopPost=: should 'rc_domino run' be killed, nothing would close the server's databases; add ExecStopPost=…/{SCRIPT} stop"
+                "has no ExecStopPost=: should 'rc_domino run' be killed, nothing would close the server's databases; add ExecStopPost=…/{SCRIPT} stop --after-run"
             ),
         ));
     } else {
         command(unit, "ExecStopPost", "stop", found);
+        for line in unit.commands("ExecStopPost") {
+            if line.value.trim_end().ends_with("/rc_domino_script stop") {
+                found.push(at(
+                    line,
+                    "ExecStopPost=: without --after-run a start that is refused ends what kept it from being, such as a compact; add it",
+                ));
+            }
+        }
     }
     let mode = unit.service("KillMode");
     if mode.is_none_or(|line| line.value != "process") {
@@ -240,13 +298,69 @@ fn command(unit: &UnitFile, key: &str, verb: &str, found: &mut Vec<Finding>) {
     }
 }
 
-/// systemd must not lose patience before we do.
-fn stop_timeout(unit: &UnitFile, shutdown: Duration) -> Option<Finding> {
-    // Then the stop command asks for time as long as it needs it.
-    let heard = unit.service("NotifyAccess");
-    if heard.is_some_and(|line| matches!(line.value.as_str(), "exec" | "all")) {
+/// What systemd makes of the init script, a second unit for the same server,
+/// where that is not another name of its `own` one.
+fn of_init_script(
+    partition: &Partition,
+    is_default: bool,
+    own: Option<&UnitFile>,
+) -> Option<Finding> {
+    let script = subsys::init_script(&partition.root, &partition.user.name, is_default)?;
+    let mut name = script.clone();
+    name.push(".service");
+    let made = UnitFile::read(&partition.root, &name).ok()??;
+    let script = shown(&script);
+    let Some(own) = own else {
+        return stop_timeout(
+            &made,
+            partition.settings.shutdown_timeout.value,
+            &format!(
+                "systemd would not wait for 'systemctl stop {script}' and, when the host goes down, kill the server while it stops; set it with 'systemctl edit {script}'"
+            ),
+        );
+    };
+    if own.path == made.path {
         return None;
     }
+    let unit = partition.settings.unit_name();
+    let cure = if unit_file::instance_of(&unit).is_some() {
+        // A plain name cannot stand for an instance.
+        format!("remove /etc/init.d/{script}; a link /usr/bin/{script} does the same")
+    } else {
+        format!(
+            "with 'Alias={script}.service' in [Install] of {0}, 'systemctl enable {0}' gives it that name",
+            shown(&unit)
+        )
+    };
+    Some(Finding::at(
+        &made.path,
+        None,
+        format!(
+            "{script}.service is this unit, not {}, the server's: 'systemctl stop {script}', or 'service {script} stop', answers 0 with the server running; {cure}",
+            shown(&unit)
+        ),
+    ))
+}
+
+/// A Domino that cannot use its set-uid program.
+fn set_uid(unit: &UnitFile) -> Option<Finding> {
+    NO_SET_UID.iter().find_map(|key| {
+        let line = unit.service(key)?;
+        let is_off = matches!(line.value.as_str(), "" | "no" | "false" | "off" | "0");
+        (!is_off).then(|| {
+            at(
+                line,
+                format!(
+                    "{key}={}: no set-uid program would work in the unit, neither Domino's bindsock, which opens the ports below 1024, nor sudo",
+                    line.value
+                ),
+            )
+        })
+    })
+}
+
+/// systemd must not lose patience before we do.
+fn stop_timeout(unit: &UnitFile, shutdown: Duration, consequence: &str) -> Option<Finding> {
     let line = unit.service_any(&["TimeoutStopSec", "TimeoutSec"]);
     let seconds = shutdown.as_secs();
     match line {
@@ -254,7 +368,7 @@ fn stop_timeout(unit: &UnitFile, shutdown: Duration) -> Option<Finding> {
             &unit.path,
             None,
             format!(
-                "has no TimeoutStopSec=: systemd's default of {} seconds is below DOMINO_SHUTDOWN_TIMEOUT, {seconds}; the server would be killed while it stops",
+                "has no TimeoutStopSec=: systemd's default of {} seconds is below DOMINO_SHUTDOWN_TIMEOUT, {seconds}: {consequence}",
                 DEFAULT_STOP.as_secs()
             ),
         )),
@@ -263,7 +377,7 @@ fn stop_timeout(unit: &UnitFile, shutdown: Duration) -> Option<Finding> {
             Some(span) if span < shutdown => Some(at(
                 line,
                 format!(
-                    "{}={} is below DOMINO_SHUTDOWN_TIMEOUT, {seconds} seconds: systemd would kill the server while it stops",
+                    "{}={} is below DOMINO_SHUTDOWN_TIMEOUT, {seconds} seconds: {consequence}",
                     line.key, line.value
                 ),
             )),

@@ -7,14 +7,19 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Where unit files lie, the first that has one counts.
-pub const DIRECTORIES: [&str; 5] = [
+/// Where unit files lie, the first that has one counts. The last is what
+/// systemd makes of init scripts.
+pub const DIRECTORIES: [&str; 6] = [
     "/etc/systemd/system",
     "/run/systemd/system",
     "/usr/local/lib/systemd/system",
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
+    "/run/systemd/generator.late",
 ];
+
+/// The drop-ins of every service (systemd 244).
+const FOR_ALL: &str = "service.d";
 
 /// The largest unit file that is read, in bytes.
 const LARGEST: u64 = 1 << 20;
@@ -45,14 +50,47 @@ pub struct UnitFile {
     pub odd: Vec<(PathBuf, usize)>,
 }
 
-/// The unit's own file, if there is one.
-pub fn find(root: &Root, unit: &OsStr) -> Option<PathBuf> {
-    names(unit).into_iter().find_map(|name| {
-        DIRECTORIES
-            .iter()
-            .map(|directory| root.path(directory).join(&name))
-            .find(|path| path.symlink_metadata().is_ok())
-    })
+/// The unit's own name, where it is asked for by another, and its file.
+fn find(root: &Root, unit: &OsStr) -> Option<(OsString, PathBuf)> {
+    let mut name = unit.to_owned();
+    loop {
+        let path = names(&name).into_iter().find_map(|name| {
+            DIRECTORIES
+                .iter()
+                .map(|directory| root.path(directory).join(&name))
+                .find(|path| path.symlink_metadata().is_ok())
+        })?;
+        match alias(&path) {
+            // A link to another's link is none of systemd's.
+            Some(other) if name == unit && other != name => name = other,
+            _ => return Some((name, path)),
+        }
+    }
+}
+
+/// The unit that a link stands for; none for one that is masked or merely
+/// lies elsewhere under the same name.
+fn alias(path: &Path) -> Option<OsString> {
+    let target = std::fs::read_link(path).ok()?;
+    let name = target.file_name()?;
+    (target.extension() == path.extension() && Some(name) != path.file_name())
+        .then(|| name.to_owned())
+}
+
+/// The other names of a unit.
+fn aliases(root: &Root, unit: &OsStr) -> Vec<OsString> {
+    let mut found: Vec<OsString> = DIRECTORIES
+        .iter()
+        .filter_map(|directory| std::fs::read_dir(root.path(directory)).ok())
+        .flat_map(|entries| entries.flatten())
+        .filter(|entry| alias(&entry.path()).is_some_and(|name| name == unit))
+        .map(|entry| entry.file_name())
+        // A link that another one of that name hides is none.
+        .filter(|name| find(root, name).is_some_and(|(name, _)| name == unit))
+        .collect();
+    found.sort();
+    found.dedup();
+    found
 }
 
 /// The unit's name, and that of the template it is an instance of.
@@ -68,7 +106,7 @@ fn names(unit: &OsStr) -> Vec<OsString> {
 }
 
 /// `mail` of `domino@mail.service`.
-fn instance_of(unit: &OsStr) -> Option<&str> {
+pub fn instance_of(unit: &OsStr) -> Option<&str> {
     let (_, rest) = unit.to_str()?.split_once('@')?;
     let (instance, _) = rest.rsplit_once('.')?;
     (!instance.is_empty()).then_some(instance)
@@ -88,24 +126,51 @@ pub fn is_enabled(root: &Root, unit: &OsStr) -> bool {
     })
 }
 
+/// Whose drop-ins a unit of this name has, the nearest first: its own, those
+/// of its template, and of each prefix of its name that ends with a dash.
+fn names_of_drop_ins(name: &str) -> Vec<String> {
+    let mut found = vec![name.to_owned()];
+    let Some((stem, suffix)) = name.rsplit_once('.') else {
+        return found;
+    };
+    let (prefix, instance) = stem.split_once('@').unwrap_or((stem, ""));
+    if !instance.is_empty() {
+        found.extend(names_of_drop_ins(&format!("{prefix}@.{suffix}")));
+    }
+    let shorter = prefix.trim_end_matches('-').rfind('-');
+    if let Some(shorter) = shorter.and_then(|dash| prefix.get(..=dash)) {
+        found.extend(names_of_drop_ins(&if instance.is_empty() {
+            format!("{shorter}.{suffix}")
+        } else {
+            format!("{shorter}@{instance}.{suffix}")
+        }));
+    }
+    found
+}
+
 /// The drop-ins of a unit: by name, those of the first directory that has it.
 fn drop_ins(root: &Root, unit: &OsStr) -> Vec<PathBuf> {
+    let mut directories: Vec<PathBuf> = Vec::new();
+    for name in std::iter::once(unit.to_owned()).chain(aliases(root, unit)) {
+        let names = names_of_drop_ins(&name.to_string_lossy());
+        for directory in DIRECTORIES.map(|directory| root.path(directory)) {
+            directories.extend(names.iter().map(|name| directory.join(format!("{name}.d"))));
+        }
+    }
+    directories.extend(DIRECTORIES.map(|directory| root.path(directory).join(FOR_ALL)));
     let mut found: std::collections::BTreeMap<OsString, PathBuf> = Default::default();
-    for name in names(unit) {
-        let mut directory_name = name;
-        directory_name.push(".d");
-        for directory in DIRECTORIES {
-            let Ok(entries) = std::fs::read_dir(root.path(directory).join(&directory_name)) else {
-                continue;
-            };
-            for entry in entries.flatten() {
-                let path = entry.path();
-                if path.extension() == Some(OsStr::new("conf")) {
-                    found.entry(entry.file_name()).or_insert(path);
-                }
+    for directory in directories {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.extension() == Some(OsStr::new("conf")) {
+                found.entry(entry.file_name()).or_insert(path);
             }
         }
     }
+    // Masked: there, and nothing in it.
+    found.retain(|_, path| {
+        !std::fs::read_link(path).is_ok_and(|target| target == Path::new("/dev/null"))
+    });
     found.into_values().collect()
 }
 
@@ -115,9 +180,10 @@ impl UnitFile {
     /// # Errors
     /// When one of the files cannot be read.
     pub fn read(root: &Root, unit: &OsStr) -> std::io::Result<Option<UnitFile>> {
-        let Some(path) = find(root, unit) else {
+        let Some((unit, path)) = find(root, unit) else {
             return Ok(None);
         };
+        let unit = unit.as_os_str();
         let mut read = UnitFile {
             path: path.clone(),
             ..UnitFile::default()
@@ -311,6 +377,21 @@ mod tests {
         for wrong in ["", "abc", "10x", "-5", "min"] {
             assert_eq!(time_span(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn drop_ins_are_looked_for_as_systemd_does() {
+        assert_eq!(
+            names_of_drop_ins("domino-notify@mail.service"),
+            [
+                "domino-notify@mail.service",
+                "domino-notify@.service",
+                "domino-.service",
+                "domino-@mail.service",
+                "domino-@.service"
+            ]
+        );
+        assert_eq!(names_of_drop_ins("domino.service"), ["domino.service"]);
     }
 
     #[test]

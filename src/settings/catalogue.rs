@@ -152,7 +152,7 @@ settings! {
         pid_file: Path or "/tmp/domino.pid", "DOMINO_PID_FILE", "", "where the server's pid is written; must be the unit's PIDFile";
         no_sudo: Presence, "DOMINO_NO_SUDO", "", "set: never call sudo for systemctl";
         lock_timeout: Seconds or "DOMINO_SHUTDOWN_TIMEOUT + 60", "DOMINO_LOCK_TIMEOUT", "seconds", "how long to wait for another start or stop";
-        ready_timeout: Seconds = "600", "DOMINO_READY_TIMEOUT", "seconds", "after how long run says that a server is ready which does not show it";
+        ready_timeout: Seconds = "600", "DOMINO_READY_TIMEOUT", "seconds", "how long a start may show nothing new before run waits no longer";
         recovery_seconds: Seconds = "30", "DOMINO_RECOVERY_SECONDS", "seconds", "how long run waits for a server that comes back by itself";
         termination_grace: Seconds, "DOMINO_TERMINATION_GRACE", "seconds", "what the container's runtime grants a stop; run says where it is too short";
         settle_seconds: Seconds = "1", "DOMINO_SETTLE_SECONDS", "seconds", "how long start watches the new server";

@@ -2,10 +2,10 @@
 //! where it can and by bash where it must, and makes the settings of them.
 
 use super::bash;
-use super::catalogue::{Configured, Entry, is_known, nearest};
+use super::catalogue::{Configured, Entry, entry, is_known, nearest};
 use super::derived::{Settings, find_lotus};
 use super::error::{Error, Warning, shown};
-use super::kind::Kind;
+use super::kind::{Kind, Reading, Seconds};
 use super::notes_ini::read_regular;
 use super::scope::{Assignment, Scope, name_length};
 use super::shell_config::{Construct, Refusal, evaluate, evaluate_up_to_refusal};
@@ -16,6 +16,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The largest configuration file that is read, in bytes.
 pub const LARGEST: u64 = 1 << 20;
@@ -411,6 +412,13 @@ pub fn peek(root: &Root, user: &OsStr, name: &str) -> Option<(OsString, Source)>
         }
     }
     Some((scope.non_empty(name)?.to_owned(), found?))
+}
+
+/// The same for a number of seconds; its default where that is a number and
+/// what is set, if anything, is none.
+pub fn peek_seconds(root: &Root, user: &OsStr, name: &str) -> Option<Duration> {
+    let set = peek(root, user, name).and_then(|(text, _)| Seconds::read(&text));
+    set.or_else(|| Seconds::read(OsStr::new(entry(name.as_bytes())?.default)))
 }
 
 /// Evaluates what can be and passes over the rest; hands back what was

@@ -22,5 +22,7 @@ mod source;
 
 pub use derived::{DatabaseBackup, Effective, Settings};
 pub use error::{Error, Warning};
-pub use load::{Loaded, Runner, configuration_files, load, load_with, peek, source_all};
+pub use load::{
+    Loaded, Runner, configuration_files, load, load_with, peek, peek_seconds, source_all,
+};
 pub use source::{Setting, Source};

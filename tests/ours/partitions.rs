@@ -3,7 +3,7 @@
 
 use crate::standin::{self};
 use crate::support::partition::Partition;
-use crate::support::{Outcome, Sandbox, executables, is_root, run_directory, wait_until};
+use crate::support::{Outcome, Running, Sandbox, executables, is_root, run_directory, wait_until};
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,12 @@ scenarios![
     what_is_for_one_server_is_refused,
     a_list_sets_the_order,
     the_default_user_counts_where_he_is_configured,
+    a_users_variable_hides_no_server,
+    a_link_never_means_another_server,
+    a_configured_user_who_is_gone_is_a_failure,
+    a_restart_that_is_ended_says_who_is_down,
+    a_restart_outlives_its_terminal_and_its_caller,
+    verbs_that_act_answer_programs,
     rc_all_keeps_working,
     the_verbs_of_lsb,
 ];
@@ -29,12 +35,9 @@ fn host(users: &[&str]) -> (Sandbox, Vec<Partition>) {
     let mut sandbox = Sandbox::new();
     sandbox.forget("DOMINO_CONFIGURED");
     sandbox.forget("DOMINO_PID_FILE");
-    let (uid, gid) = sandbox.ids;
     let mut members = Vec::new();
     for user in users {
-        let passwd = sandbox.root.join("etc/passwd");
-        let line = format!("{user}:x:{uid}:{gid}::{}:/bin/sh\n", sandbox.home.display());
-        fs::write(&passwd, fs::read_to_string(&passwd).unwrap() + &line).unwrap();
+        name_user(&sandbox, user);
         let owner = is_root().then_some(sandbox.ids);
         members.push(Partition::install(&mut sandbox, user, owner));
     }
@@ -75,11 +78,7 @@ fn each_user_has_a_server_of_his_own() {
         .code(0)
         .stdout_has("Domino Server is running (hub)");
     // By a link's name, and by the environment as the init script has it.
-    let link = run_directory::program(&format!("rc_domino_{}", "hub"));
-    {
-        let _guard = executables();
-        let _ = std::os::unix::fs::symlink("rc_domino", &link);
-    }
+    link("rc_domino_hub");
     let by_name = sandbox.command(&["stop"]).called("rc_domino_hub").run();
     by_name.code(0).stdout_has("hub");
     let by_variable = sandbox.command(&["stop"]).env("DOMINO_USER", "mail");
@@ -258,10 +257,8 @@ fn a_signal_reaches_every_stop() {
     stop.signal(libc::SIGTERM);
     let stopped = stop.outcome().code(143);
     for user in ["app", "mail"] {
-        assert!(
-            stopped.said(&format!("{user:4}  exit code 143")),
-            "{stopped}"
-        );
+        let row = format!("{user:4}  exit code 143: ended by SIGTERM");
+        assert!(stopped.said(&row), "{stopped}");
     }
     assert!(stopped.said("interrupted by SIGTERM"), "{stopped}");
     all_down(&sandbox, &members);
@@ -321,11 +318,174 @@ fn the_default_user_counts_where_he_is_configured() {
     sandbox.set("DOMINO_CONFIGURED", "yes");
     sandbox.sysconfig("rc_domino_config_nobody9", b"DOMINO_CONFIGURED=yes\n");
     sandbox.sysconfig("rc_domino_config_mail.rpmsave", b"");
-    let display = run(&sandbox, &["all", "status", "display"]).code(3);
+    let display = run(&sandbox, &["all", "status", "display"]).code(6);
     assert_eq!(display.text(), "[ OFF ] - notes\n[ OFF ] - mail\n");
     let complaints = String::from_utf8_lossy(&display.stderr).into_owned();
     assert_eq!(complaints.lines().count(), 1, "{display}");
-    assert!(complaints.contains("rc_domino_config_nobody9"), "{display}");
+    assert!(complaints.contains("nobody9"), "{display}");
+}
+
+fn a_users_variable_hides_no_server() {
+    let (mut sandbox, _members) = host(&["mail"]);
+    sandbox.set("DOMINO_CONFIGURED", "yes");
+    let display = |user: &str| {
+        let command = sandbox.command(&["all", "status", "display"]);
+        command.called("rc_domino").env("DOMINO_USER", user).run()
+    };
+    let both = "[ OFF ] - notes\n[ OFF ] - mail\n";
+    assert_eq!(display("mail").code(3).text(), both);
+    // One without a configuration of his own stands in the default user's place.
+    forget_user(&sandbox, "notes");
+    name_user(&sandbox, "domino");
+    let both = "[ OFF ] - domino\n[ OFF ] - mail\n";
+    assert_eq!(display("domino").code(3).text(), both);
+}
+
+/// A further line for a user of the sandbox's own number.
+fn name_user(sandbox: &Sandbox, user: &str) {
+    let (uid, gid) = sandbox.ids;
+    let passwd = sandbox.root.join("etc/passwd");
+    let line = format!("{user}:x:{uid}:{gid}::{}:/bin/sh\n", sandbox.home.display());
+    fs::write(&passwd, fs::read_to_string(&passwd).unwrap() + &line).unwrap();
+}
+
+fn forget_user(sandbox: &Sandbox, user: &str) {
+    let passwd = sandbox.root.join("etc/passwd");
+    let text = fs::read_to_string(&passwd).unwrap();
+    let others = text
+        .lines()
+        .filter(|line| line.split(':').next() != Some(user));
+    let others: String = others.map(|line| format!("{line}\n")).collect();
+    assert_ne!(others, text);
+    fs::write(&passwd, others).unwrap();
+}
+
+/// The product under one more name.
+fn link(name: &str) {
+    let _guard = executables();
+    let _ = std::os::unix::fs::symlink("rc_domino", run_directory::program(name));
+}
+
+fn a_link_never_means_another_server() {
+    let mut sandbox = Sandbox::new();
+    let owner = is_root().then_some(sandbox.ids);
+    Partition::install(&mut sandbox, "hub", owner);
+    sandbox.up();
+    // No such user; one who is configured and gone; the same as a runlevel's link.
+    for name in ["rc_domino_nosuch", "rc_domino_hub", "S66rc_domino_hub"] {
+        link(name);
+        for variable in [None, Some("notes")] {
+            let stop = sandbox.command(&["stop"]).called(name);
+            let stop = match variable {
+                Some(user) => stop.env("DOMINO_USER", user),
+                None => stop.no_env("DOMINO_USER"),
+            };
+            let user = name.rsplit('_').next().unwrap();
+            stop.run().code(6).stderr_has(user);
+        }
+    }
+    assert!(!sandbox.processes().is_empty());
+    sandbox.down();
+}
+
+fn a_configured_user_who_is_gone_is_a_failure() {
+    let (sandbox, members) = host(&["mail", "app"]);
+    up(&sandbox, &members);
+    forget_user(&sandbox, "app");
+    let stopped = run(&sandbox, &["all", "stop"]).code(6);
+    assert!(stopped.said("  app   exit code 6"), "{stopped}");
+    assert!(stopped.said("  mail  done"), "{stopped}");
+    assert!(members[1].runs() && !members[0].runs());
+    let json = run(&sandbox, &["all", "status", "--json"]).code(6);
+    let array: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(array[0]["user"], "app");
+    assert_eq!(array[0]["state"], "unknown");
+    assert!(array[0]["running"].is_null() && array[0].get("running").is_some());
+    assert_eq!(array[0]["processes"], serde_json::json!([]));
+    assert_eq!(array[1]["running"], false);
+    standin::kill_all(&members[1].lotus, &members[1].data);
+}
+
+/// A restart of both at the moment when they are told to quit, which takes
+/// them so many seconds.
+fn quitting(sandbox: &Sandbox, members: &[Partition], seconds: [u32; 2]) -> Running {
+    for (member, seconds) in members.iter().zip(seconds) {
+        member.mode(&format!("shutdown_delay={seconds}\n"));
+    }
+    up(sandbox, members);
+    let restart = sandbox.command(&["all", "restart"]).called("rc_domino");
+    let restart = restart.no_env("DOMINO_USER").spawn();
+    let asked = |member: &Partition| {
+        let calls = standin::read_calls(&member.data).unwrap();
+        calls
+            .iter()
+            .any(|call| call.args().iter().any(|word| word == "-q"))
+    };
+    wait_until("both are told to quit", || members.iter().all(asked));
+    restart
+}
+
+fn a_restart_that_is_ended_says_who_is_down() {
+    let (sandbox, members) = host(&["mail", "app"]);
+    // One is down already and waits for the other.
+    let restart = quitting(&sandbox, &members, [0, 4]);
+    wait_until("one is down", || !members[0].runs());
+    std::thread::sleep(Duration::from_millis(700));
+    restart.signal(libc::SIGTERM);
+    let restarted = restart.outcome().code(143);
+    for user in ["app", "mail"] {
+        let row = format!("  {user:4}  exit code 143: ended by SIGTERM");
+        assert!(restarted.said(&row), "{restarted}");
+    }
+    assert!(
+        restarted.said(
+            "mail  rc_domino: interrupted by SIGTERM: the server is down; it was not started again"
+        ),
+        "{restarted}"
+    );
+    wait_until("both are down", || !members.iter().any(Partition::runs));
+    let starts: Vec<usize> = members.iter().map(Partition::starts).collect();
+    assert_eq!(starts, [1, 1]);
+}
+
+fn a_restart_outlives_its_terminal_and_its_caller() {
+    for signal in [libc::SIGHUP, libc::SIGKILL] {
+        let (sandbox, members) = host(&["mail", "app"]);
+        let restart = quitting(&sandbox, &members, [1, 1]);
+        restart.signal(signal);
+        let restarted = restart.outcome();
+        if signal == libc::SIGHUP {
+            restarted.code(0);
+        }
+        wait_until("both are started again", || {
+            members
+                .iter()
+                .all(|member| member.starts() == 2 && member.is_up() && member.runs())
+        });
+        all_down(&sandbox, &members);
+    }
+}
+
+fn verbs_that_act_answer_programs() {
+    let (sandbox, members) = host(&["mail", "app"]);
+    let outcomes = |words: &[&str], code| -> serde_json::Value {
+        let answer = run(&sandbox, words).code(code);
+        serde_json::from_slice(&answer.stdout).unwrap_or_else(|_| panic!("{answer}"))
+    };
+    let done = serde_json::json!([
+        {"user": "app", "exit_code": 0, "outcome": "done"},
+        {"user": "mail", "exit_code": 0, "outcome": "done"},
+    ]);
+    assert_eq!(outcomes(&["all", "start", "--wait", "--json"], 0), done);
+    assert_eq!(outcomes(&["all", "restart", "--json"], 0), done);
+    assert_eq!(outcomes(&["all", "try-restart", "--json"], 0), done);
+    members[0].mode("crash_on_stop=1\n");
+    let stopped = outcomes(&["all", "stop", "--json"], 151);
+    assert_eq!(stopped[0], done[0]);
+    assert_eq!(stopped[1]["exit_code"], 151);
+    assert_eq!(stopped[1]["outcome"], "the server crashed while stopping");
+    let failed = outcomes(&["all", "inivar", "NoSuch", "--json"], 1);
+    assert_eq!(failed[0]["exit_code"], 1);
 }
 
 /// What the original's `rc_all` does: it looks for `rc_domino*`, calls each
@@ -366,14 +526,14 @@ fn rc_all_keeps_working() {
 
 fn the_verbs_of_lsb() {
     let sandbox = Sandbox::new();
-    sandbox
-        .run(&["try-restart"])
-        .code(0)
-        .stdout_has("nothing to restart");
+    for verb in ["try-restart", "force-reload"] {
+        sandbox
+            .run(&[verb])
+            .code(0)
+            .stdout_has("nothing to restart");
+    }
     assert!(sandbox.launches().is_empty());
-    sandbox.run(&["force-reload"]).code(0);
-    sandbox.wait_up();
-    assert_eq!(sandbox.launches().len(), 1);
+    sandbox.up();
     sandbox.run(&["try-restart"]).code(0);
     assert_eq!(sandbox.launches().len(), 2);
     sandbox.run(&["force-reload"]).code(0);

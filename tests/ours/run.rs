@@ -26,9 +26,19 @@ scenarios![
     killed_it_leaves_a_server_that_stop_closes,
     a_long_compact_asks_for_time,
     the_console_comes_out_in_whole_lines,
-    a_server_that_shows_nothing_is_ready_in_the_end,
+    archiving_loses_no_line_of_the_console,
+    a_start_that_shows_progress_is_waited_for,
+    a_server_that_shows_nothing_is_not_waited_for,
+    a_server_without_setup_is_up_but_not_ready,
+    a_refused_start_leaves_what_is_there,
+    a_start_that_gets_no_lock_leaves_no_mark,
+    a_stop_does_not_wait_for_a_reader,
+    a_lock_that_cannot_be_had_keeps_no_stop,
+    a_signal_during_fault_recovery_keeps_the_server_down,
+    after_run_only_a_killed_one_is_made_up_for,
     the_socket_is_not_handed_on,
     a_grace_that_is_too_short_is_said,
+    what_comes_before_the_shutdown_needs_grace_too,
     healthcheck_of_each_state,
 ];
 
@@ -345,13 +355,175 @@ fn the_console_comes_out_in_whole_lines() {
     assert!(shown.contains("Waiting for the shutdown to complete"));
 }
 
-fn a_server_that_shows_nothing_is_ready_in_the_end() {
+fn archiving_loses_no_line_of_the_console() {
+    let sandbox = sandbox(&[("DOMINO_DOCKER_STDOUT", "yes")]);
+    sandbox.mode("flood=400\n");
+    let (running, _manager) = up(&sandbox);
+    for _ in 0..3 {
+        std::thread::sleep(Duration::from_millis(1_300));
+        sandbox.run(&["archivelog"]).code(0);
+    }
+    running.signal(libc::SIGTERM);
+    let outcome = running.outcome().code(0);
+    let text = outcome.text();
+    let numbers: Vec<u64> = text
+        .lines()
+        .filter_map(|line| line.rsplit_once(" line ")?.1.parse().ok())
+        .collect();
+    assert!(numbers.len() > 1_000, "{}", numbers.len());
+    let gap = numbers.windows(2).find(|pair| pair[0] + 1 != pair[1]);
+    assert_eq!(gap, None, "{} lines", numbers.len());
+}
+
+/// Its log grows: that is no time to say READY=1, however long it takes.
+fn a_start_that_shows_progress_is_waited_for() {
     let sandbox = sandbox(&[("DOMINO_READY_TIMEOUT", "2")]);
-    sandbox.mode("start_delay=15\n");
+    sandbox.mode("tasks=a,b,c,d,e,f,g,h\nstart_delay=8\n");
     let (running, mut manager) = up(&sandbox);
-    manager.wait_for("did not show whether it is ready");
+    sandbox.run(&["healthcheck", "ready"]).code(0);
+    manager.wait_for("is ready (pid");
     running.signal(libc::SIGTERM);
     running.outcome().code(0);
+}
+
+fn a_server_that_shows_nothing_is_not_waited_for() {
+    let sandbox = sandbox(&[("DOMINO_READY_TIMEOUT", "2")]);
+    sandbox.mode("tasks=router\nstart_delay=12\n");
+    let (running, mut manager) = up(&sandbox);
+    manager.wait_for("is not ready yet");
+    sandbox.run(&["healthcheck", "ready"]).code(1);
+    manager.wait_for("is ready (pid");
+    running.signal(libc::SIGTERM);
+    running.outcome().code(0);
+}
+
+fn a_server_without_setup_is_up_but_not_ready() {
+    let mut sandbox = Sandbox::builder().not_set_up().build();
+    let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = free.local_addr().unwrap().port().to_string();
+    drop(free);
+    sandbox.set("DOMINO_REMOTE_SETUP_PORT", &port);
+    let (running, mut manager) = up(&sandbox);
+    manager.wait_for(&format!("it waits for its setup on port {port}"));
+    sandbox
+        .run(&["healthcheck", "ready"])
+        .code(1)
+        .stdout_has("waits for its setup");
+    sandbox.run(&["healthcheck", "live"]).code(0);
+    running.signal(libc::SIGTERM);
+    running.outcome().code(0);
+}
+
+fn unclean(sandbox: &Sandbox) -> bool {
+    sandbox.data.join(".rc_domino.unclean").exists()
+}
+
+/// An administrator's own compact, and whatever else keeps a start from being.
+fn a_refused_start_leaves_what_is_there() {
+    let sandbox = sandbox(&[]);
+    sandbox.mode("compact_delay=4\n");
+    let compact =
+        crate::support::command::Command::new(&sandbox, sandbox.lotus.join("bin/compact"))
+            .arg("mail/x.nsf")
+            .spawn();
+    wait_until("it runs", || !sandbox.processes().is_empty());
+    let manager = Manager::new(&sandbox);
+    run(&sandbox, &manager)
+        .outcome()
+        .code(1)
+        .stderr_has("processes of an earlier server are left: compact");
+    sandbox
+        .command(&["stop", "--after-run"])
+        .env("EXIT_CODE", "exited")
+        .run()
+        .code(0);
+    assert!(!unclean(&sandbox));
+    compact.outcome().code(0);
+    sandbox.run(&["stop"]).code(0);
+}
+
+fn a_start_that_gets_no_lock_leaves_no_mark() {
+    let sandbox = sandbox(&[("DOMINO_LOCK_TIMEOUT", "1")]);
+    sandbox.mode("compact_delay=3\n");
+    let compact = sandbox.command(&["compact", "-B"]).spawn();
+    wait_until("it runs", || !sandbox.processes().is_empty());
+    let manager = Manager::new(&sandbox);
+    run(&sandbox, &manager).outcome().code(153);
+    compact.outcome().code(0);
+    assert!(!unclean(&sandbox));
+    sandbox.run(&["stop"]).code(0);
+}
+
+/// A container's runtime that reads no more: the grace goes by all the same.
+fn a_stop_does_not_wait_for_a_reader() {
+    let sandbox = sandbox(&[("DOMINO_DOCKER_STDOUT", "yes")]);
+    sandbox.mode("flood=3000\n");
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = sandbox.command(&["run"]).prepared();
+    command.stdin(std::process::Stdio::null());
+    command.stdout(writer.try_clone().unwrap()).stderr(writer);
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    sandbox.wait_up();
+    // A pipe holds 64 KiB, which this flood fills in a fraction of a second.
+    std::thread::sleep(Duration::from_secs(2));
+    signal(child.id() as i32, libc::SIGTERM);
+    let began = Instant::now();
+    wait_until("it ends", || child.try_wait().unwrap().is_some());
+    let took = began.elapsed();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(took < Duration::from_secs(12), "{took:?}");
+    assert!(sandbox.processes().is_empty());
+    assert!(sandbox.console().contains("Server shutdown complete"));
+    drop(reader);
+}
+
+fn a_lock_that_cannot_be_had_keeps_no_stop() {
+    let sandbox = sandbox(&[]);
+    let (running, _manager) = up(&sandbox);
+    let lock = sandbox.data.join(".rc_domino.lock");
+    fs::remove_file(&lock).unwrap();
+    std::os::unix::fs::symlink("elsewhere", &lock).unwrap();
+    running.signal(libc::SIGTERM);
+    let outcome = running
+        .outcome()
+        .code(0)
+        .stderr_has("going on without the lock");
+    nothing_left(&sandbox, &outcome);
+    assert!(sandbox.console().contains("Server shutdown complete"));
+}
+
+/// What would bring the server back is waited for; what it brings is ended.
+fn a_signal_during_fault_recovery_keeps_the_server_down() {
+    for delay in ["0.5", "3"] {
+        let sandbox = sandbox(&[("DOMINO_RECOVERY_SECONDS", "10")]);
+        sandbox.mode(&format!("fault_recovery=1\nfault_recovery_delay={delay}\n"));
+        let (mut running, mut manager) = up(&sandbox);
+        signal(sandbox.launch().pid, libc::SIGKILL);
+        manager.wait_for("is gone");
+        running.signal(libc::SIGTERM);
+        while running.is_running() {
+            manager.listen();
+        }
+        let outcome = running.outcome();
+        nothing_left(&sandbox, &outcome);
+        let outcome = outcome.code(150).stderr_has("not closed cleanly");
+        std::thread::sleep(Duration::from_secs(4));
+        nothing_left(&sandbox, &outcome);
+    }
+}
+
+fn after_run_only_a_killed_one_is_made_up_for() {
+    let sandbox = sandbox(&[]);
+    sandbox.up();
+    let stop = |code: &str| {
+        let command = sandbox.command(&["stop", "--after-run"]);
+        command.env("EXIT_CODE", code).run().code(0);
+    };
+    stop("exited");
+    assert_eq!(sandbox.servers().len(), 1);
+    stop("killed");
+    assert!(sandbox.processes().is_empty());
 }
 
 fn the_socket_is_not_handed_on() {
@@ -371,6 +543,19 @@ fn a_grace_that_is_too_short_is_said() {
         .outcome()
         .code(0)
         .stderr_has("terminationGracePeriodSeconds");
+}
+
+fn what_comes_before_the_shutdown_needs_grace_too() {
+    let sandbox = sandbox(&[
+        ("DOMINO_TERMINATION_GRACE", "60"),
+        ("DOMINO_PRE_SHUTDOWN_COMMAND", "show users"),
+        ("DOMINO_PRE_SHUTDOWN_DELAY", "40"),
+    ]);
+    sandbox.file("domino_disabled", "");
+    sandbox
+        .run(&["run"])
+        .code(154)
+        .stderr_has("60 seconds, is not above the 90 seconds");
 }
 
 fn healthcheck_of_each_state() {

@@ -10,6 +10,7 @@ scenarios![
     broken_files_name_line_and_column,
     the_schema_that_domino_ships,
     files_of_other_hosts,
+    the_environment_alone,
 ];
 
 fn the_sites_own_menu() {
@@ -184,4 +185,36 @@ fn files_of_other_hosts() {
     let all = ["setup", "https://cfg.example/a.json", "--yes"];
     let outcome = sandbox.command(&all).env("PATH", "/nowhere").run().code(1);
     outcome.stderr_has("curl").stderr_has("by other means");
+}
+
+/// D133. As HCL has it: SetupAutoConfigure=1, the rest in the environment, and a
+/// server that is called without further arguments.
+fn the_environment_alone() {
+    let sandbox = fresh();
+    let set = [
+        ("SetupAutoConfigure", "1"),
+        ("SERVERSETUP_SERVER_TYPE", "first"),
+        ("SERVERSETUP_SERVER_TITLE", "A title"),
+    ];
+    let command = set
+        .iter()
+        .fold(sandbox.command(&["start"]), |command, (name, value)| {
+            command.env(name, value)
+        });
+    command.run().code(0);
+    let call = sandbox.launch();
+    assert_eq!(call.args(), [""; 0]);
+    for (name, value) in set {
+        assert_eq!(call.var(name).as_deref(), Some(value), "{name}");
+    }
+    sandbox.wait_up();
+    let ini = fs::read_to_string(sandbox.data.join("notes.ini")).unwrap();
+    assert!(ini.contains("ServerSetup="), "{ini}");
+    sandbox.down();
+    // A file with the same is as good.
+    let sandbox = fresh();
+    sandbox.file("DominoAutoConfig.env", "SERVERSETUP_SERVER_TYPE=first\n");
+    sandbox.up();
+    assert_eq!(sandbox.launch().args(), [""; 0]);
+    sandbox.down();
 }

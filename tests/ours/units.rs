@@ -14,7 +14,11 @@ scenarios![
     a_unit_of_another_user_is_refused,
     names_that_are_no_units_are_refused,
     service_actions,
-    a_restart_broken_off_starts_nothing,
+    a_restart_whose_stop_has_begun_is_brought_to_its_end,
+    a_compact_that_is_broken_off_keeps_no_server_down,
+    a_stop_waits_for_the_unit_to_be_started,
+    a_masked_unit_is_not_started,
+    a_server_that_runs_already_is_said,
     a_restart_of_a_disabled_server_leaves_it_up,
     a_restart_that_systemd_refuses_leaves_the_server_up,
 ];
@@ -209,23 +213,118 @@ fn service_actions() {
     assert_ne!(run(&sandbox, &["service", "--now"]).code, 0);
 }
 
-/// Whoever breaks a restart off wants no server that comes up afterwards.
-fn a_restart_broken_off_starts_nothing() {
+/// D134: a restart of systemd's own outlives its caller, too.
+fn a_restart_whose_stop_has_begun_is_brought_to_its_end() {
+    for signal in [libc::SIGTERM, libc::SIGHUP] {
+        let sandbox = with_unit(&[]);
+        sandbox.mode("shutdown_delay=3\n");
+        run(&sandbox, &["start"]).code(0);
+        sandbox.wait_up();
+        let restart = command(&sandbox, &["restart"]).spawn();
+        crate::support::wait_until("the server stops", || {
+            sandbox.console().contains("Server shutdown requested")
+        });
+        restart.signal(signal);
+        restart.outcome().code(0);
+        assert_eq!(
+            systemctl_calls(&sandbox),
+            [
+                "start -- domino.service",
+                "stop -- domino.service",
+                "start -- domino.service"
+            ]
+        );
+        assert_eq!(sandbox.servers().len(), 1);
+        sandbox.mode("");
+        run(&sandbox, &["stop"]).code(0);
+    }
+}
+
+fn a_compact_that_is_broken_off_keeps_no_server_down() {
     let sandbox = with_unit(&[]);
-    sandbox.mode("shutdown_delay=3\n");
+    sandbox.mode("compact_delay=30\n");
     run(&sandbox, &["start"]).code(0);
     sandbox.wait_up();
-    let restart = command(&sandbox, &["restart"]).spawn();
-    crate::support::wait_until("the server stops", || {
-        sandbox.console().contains("Server shutdown requested")
-    });
+    let restart = command(&sandbox, &["restartcompact", "-B"]).spawn();
+    crate::support::wait_until("compact runs", || !sandbox.calls("compact").is_empty());
     restart.signal(libc::SIGTERM);
-    restart.outcome().code(143).stderr_has("systemd goes on");
-    assert_eq!(
-        systemctl_calls(&sandbox),
-        ["start -- domino.service", "stop -- domino.service"]
+    restart.outcome().code(143).stderr_has("SIGTERM");
+    assert_eq!(sandbox.servers().len(), 1);
+    run(&sandbox, &["stop"]).code(0);
+}
+
+/// D135: systemd would end the server by signals: it knows no stop command before
+/// the start command is done.
+fn a_stop_waits_for_the_unit_to_be_started() {
+    let sandbox = with_unit(&[("DOMINO_LOCK_TIMEOUT", "2")]);
+    let state = "LoadState=loaded\nActiveState=activating\nSubState=start\nType=forking\nResult=success\nUser=notes\n";
+    sandbox.up();
+    unit_says(&sandbox, state);
+    run(&sandbox, &["stop"])
+        .code(153)
+        .stdout_has("Waiting for the start")
+        .stderr_has("DOMINO_LOCK_TIMEOUT");
+    assert_eq!(sandbox.servers().len(), 1);
+    let stop = command(&sandbox, &["stop"]).spawn();
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert!(systemctl_calls(&sandbox).is_empty());
+    unit_says(
+        &sandbox,
+        &state
+            .replace("activating", "active")
+            .replace("=start\n", "=running\n"),
     );
-    sandbox.run(&["stop"]).code(0);
+    stop.outcome().code(0);
+    assert_eq!(systemctl_calls(&sandbox), ["stop -- domino.service"]);
+    assert!(sandbox.processes().is_empty());
+    // `run` takes SIGTERM well at any time.
+    sandbox.up();
+    unit_says(&sandbox, &state.replace("forking", "notify"));
+    run(&sandbox, &["stop"]).code(0);
+}
+
+/// A mask is the administrator's "never".
+fn a_masked_unit_is_not_started() {
+    let sandbox = with_unit(&[("DOMINO_COMPACT_OPTIONS", "-B")]);
+    unit_says(&sandbox, "LoadState=masked\nActiveState=inactive\n");
+    let unmask = "systemctl unmask domino.service";
+    run(&sandbox, &["start"]).code(154).stderr_has(unmask);
+    assert!(sandbox.launches().is_empty());
+    // The unit's own commands, and who goes past systemd.
+    sandbox.up();
+    for verb in RESTARTS.into_iter().chain(["force-reload", "try-restart"]) {
+        run(&sandbox, &[verb]).code(154).stderr_has(unmask);
+    }
+    run(&sandbox, &["statusd"]).code(154).stderr_has(unmask);
+    run(&sandbox, &["status"]).code(0);
+    run(&sandbox, &["start"]).code(0).stdout_has("runs already");
+    assert_eq!(sandbox.launches().len(), 1);
+    run(&sandbox, &["stop"]).code(0);
+    assert!(sandbox.processes().is_empty());
+    assert!(systemctl_calls(&sandbox).is_empty());
+}
+
+/// D136.
+fn a_server_that_runs_already_is_said() {
+    let sandbox = with_unit(&[]);
+    run(&sandbox, &["start"]).code(0);
+    let denied = sandbox.home.join("denied");
+    fs::write(&denied, "").unwrap();
+    run(&sandbox, &["start", "--wait=20"])
+        .code(0)
+        .stdout_has("runs already");
+    run(&sandbox, &["stop"]).code(0);
+    // systemd would refuse its PID file, and the unit fail.
+    sandbox.up();
+    unit_says(
+        &sandbox,
+        "LoadState=loaded\nActiveState=inactive\nType=forking\nResult=success\nUser=notes\n",
+    );
+    run(&sandbox, &["start"])
+        .code(0)
+        .stderr_has("outside of domino.service");
+    assert_eq!(systemctl_calls(&sandbox).len(), 2);
+    sandbox.down();
 }
 
 const RESTARTS: [&str; 3] = ["restart", "restartcompact", "restartfixup"];

@@ -116,6 +116,16 @@ impl Server {
             let at = args.iter().position(|arg| arg == flag)?;
             args.get(at + 1)
         };
+        let given = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
+        if after("-listen").is_none()
+            && self.place.ini("ServerSetup").is_none()
+            && given("SetupAutoConfigure")
+            && given("SERVERSETUP_SERVER_TYPE")
+        {
+            self.place.set_ini("ServerSetup", "851400");
+            self.console
+                .line("Server configuration by environment variables completed successfully");
+        }
         if let Some(file) = after("-auto") {
             self.place.set_ini("ServerSetup", "851400");
             let _ = std::fs::write(self.place.data.join("names.nsf"), [0x1a; 4096]);

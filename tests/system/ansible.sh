@@ -101,8 +101,16 @@ echo "=== check mode on hosts that have nothing"
 played install --check
 in_container "${hosts[0]}" test ! -e /usr/bin/rc_domino || fail "a check installed the program"
 
+# A unit of an earlier version.
+older=/etc/systemd/system/domino-notify@.service
+in_container "$site" sh -eu -c 'cp "/stage/root$1" "$1"; echo "# earlier" >>"$1"' sh $older
+
 echo "=== first run"
 played install
+grep -q 'left as they are: domino-notify@.service' "$STATE/install.log" || fail "not said: a unit stays"
+in_container "$site" grep -qx '# earlier' $older || fail "the site's unit was replaced"
+in_container "$site" cmp /stage/root$older $older.new || fail "the new unit does not lie beside it"
+[ "$(in_container "$site" sh -c 'ls /etc/systemd/system/*.new | wc -l')" = 1 ] || fail "more than one .new"
 for host in "${hosts[@]}"; do
     note "$host: $(recap "$host" install)"
     code 0 in_container "$host" rc_domino status
@@ -113,6 +121,7 @@ for pair in "${hosts[0]}:domino-notify.service" "$site:domino.service" "$site:do
     unit=${pair#*:}
     [ "$(ct systemctl is-enabled "$unit")" = enabled ] || fail "$unit is not enabled in $CT"
     state_is "$unit" active
+    case $unit in *@*) ;; *) [ "$(property rc_domino.service Id)" = "$unit" ] || fail "rc_domino.service is not $unit in $CT" ;; esac
 done
 CT=$site
 ct grep -qx '# ours' /etc/sysconfig/rc_domino_config || fail "the site's configuration was replaced"
@@ -160,6 +169,23 @@ done
 grep -q "app: running, pid $(pid_of "$site" app)," "$STATE/status.log" || fail "no fact of the partition"
 grep -E 'notes: |app: ' "$STATE/status.log" | sed 's/^ */  /'
 
+echo "=== a server that cannot be asked is shown, and no play breaks"
+CT=$site
+ct sh -c 'echo DOMINO_CONFIGURED=yes >/etc/sysconfig/rc_domino_config_gone'
+played status
+grep -q 'gone: unknown, not configured' "$STATE/status.log" || fail "not shown: $(cat "$STATE/status.log")"
+cat >"$STATE/running.yml" <<'END'
+- hosts: domino
+  gather_facts: false
+  tasks:
+    - ansible.builtin.setup: {gather_subset: ["!all", "!min", local]}
+    - ansible.builtin.debug:
+        msg: "up: {{ ansible_local.rc_domino.servers | selectattr('running') | map(attribute='user') | join(' ') }}"
+END
+ansible-playbook -i "$STATE/hosts.yml" "$STATE/running.yml" >"$STATE/running.log" 2>&1 || fail "$(cat "$STATE/running.log")"
+grep -q '"up: notes app"' "$STATE/running.log" || fail "$(cat "$STATE/running.log")"
+ct rm /etc/sysconfig/rc_domino_config_gone
+
 pids() { for host in "${hosts[@]}"; do pid_of "$host"; done; pid_of "$site" app; }
 
 echo "=== rolling restart"
@@ -188,13 +214,15 @@ grep -E '^(fatal|failed)' "$STATE/rolling-restart.log" | cut -c 1-150 | sed 's/^
 grep -q traveler "$STATE/rolling-restart.log" || fail "it is not told why: $(cat "$STATE/rolling-restart.log")"
 
 echo "=== another kind of unit, while the server runs"
-played install --limit "$site" -e rc_domino_unit=notify
+played install --limit "$site" -e '{"rc_domino_unit": "notify", "rc_domino_replace_units": true}'
+ct cmp /stage/root$older $older || fail "the unit was not replaced"
 [ "$(ct systemctl is-enabled domino.service domino@app.service domino-notify.service domino-notify@app.service | tr '\n' ' ')" = \
     'disabled disabled enabled enabled ' ] || fail "the units are not switched"
 [ "$(pid_of "$site")" = "${after[1]}" ] || fail "the role restarted the server"
 played rolling-restart --limit "$site"
 for unit in domino-notify.service domino-notify@app.service; do state_is $unit active; done
 for unit in domino.service domino@app.service; do state_is $unit inactive; done
+[ "$(property rc_domino.service Id)" = domino-notify.service ] || fail "rc_domino.service is $(property rc_domino.service Id)"
 
 echo "=== a host that cannot be reached ends it"
 mapfile -t before < <(pids)
@@ -205,10 +233,22 @@ mapfile -t after < <(pids)
 [ "${before[0]}" != "${after[0]}" ] || fail "the first host was left out"
 [ "${before[*]:1}" = "${after[*]:1}" ] || fail "another host was restarted"
 
-echo "=== a server that is down stays down"
+echo "=== a server that is down and should run ends it"
 CT=${hosts[0]}
 code 0 ct rc_domino stop
-played rolling-restart
+mapfile -t before < <(pids)
+playbook rolling-restart && fail "the roll-out went on"
+grep -q 'is down and should run' "$STATE/rolling-restart.log" || fail "it is not told why: $(cat "$STATE/rolling-restart.log")"
+playbook rolling-restart -e rc_domino_started=false && fail "the roll-out went on past a unit that is enabled"
+grep -q 'is down and should run' "$STATE/rolling-restart.log" || fail "another reason: $(cat "$STATE/rolling-restart.log")"
+mapfile -t after < <(pids)
+[ "${before[*]}" = "${after[*]}" ] || fail "another host was restarted"
+
+echo "=== one that is down and meant to be stays down"
+ct systemctl disable domino-notify.service
+first=$(pid_of "${hosts[2]}")
+played rolling-restart -e rc_domino_started=false --limit "$CT,${hosts[2]}"
 code 3 ct rc_domino status
+[ "$first" != "$(pid_of "${hosts[2]}")" ] || fail "the next host was left out"
 
 echo "ansible test passed, $SECONDS s"

@@ -162,6 +162,22 @@ done; exit $found'; }
 # The server's own pid.
 server_pid() { domino | awk '$2 ~ /linux\/server$/ && NF == 2 {print $1; exit}'; }
 
+# limit_of PID WHAT: soft and hard limit of a process, by name in its limits.
+limit_of() { ct sed -n "s/^Max $2  *\([^ ]*\)  *\([^ ]*\) .*/\1 \2/p" "/proc/$1/limits"; }
+
+# The server has its unit's limits, but no more open files than this container
+# may give; a virtual machine gives them all (tests/system/vm).
+unit_limits_hold() {
+    local files
+    files=$(limit_of 1 'open files')
+    files=${files#* }
+    [ "$files" -lt 80000 ] || files=80000
+    [ "$(limit_of "$(server_pid)" 'open files')" = "$files $files" ] ||
+        fail "open files: $(limit_of "$(server_pid)" 'open files'), not the unit's"
+    [ "$(limit_of "$(server_pid)" processes)" = '8000 8000' ] ||
+        fail "processes: $(limit_of "$(server_pid)" processes), not the unit's"
+}
+
 # Nothing of the server is left: no process, no IPC object.
 nothing_left() {
     ! domino >"$STATE/left" || fail "left: $(cat "$STATE/left")"

@@ -26,7 +26,7 @@ export CT
 echo "=== a container without a unit for Domino"
 up "$CT"
 install_product "$CT"
-ct sh -c 'rm -f /etc/systemd/system/domino*; systemctl daemon-reload'
+ct sh -c 'rm -f /etc/systemd/system/domino* /usr/lib/systemd/system/rc_domino.service; systemctl daemon-reload'
 script=/etc/init.d/rc_domino
 links() { ct sh -c 'cd /etc && ls -d rc?.d/*"$1" 2>/dev/null | sed "s#/\([SK]\)[0-9]*#/\1#" | tr "\n" " "' sh "$1"; }
 wanted='rc0.d/Krc_domino rc1.d/Krc_domino rc2.d/Krc_domino rc3.d/Src_domino rc4.d/Src_domino rc5.d/Src_domino rc6.d/Krc_domino '
@@ -99,15 +99,24 @@ code 0 ct $script status
 code 0 ct systemctl stop rc_domino
 code 3 ct $script status
 nothing_left
+# A stop has five minutes there.
+ct sh -c 'echo DOMINO_SHUTDOWN_TIMEOUT=600 >>/etc/sysconfig/rc_domino_config'
+short='TimeoutSec=5min is below DOMINO_SHUTDOWN_TIMEOUT'
+code 1 ct rc_domino check
+said "$short"
+unit_option rc_domino.service TimeoutSec=20min
+ct rc_domino check | grep -q "$short" && fail "check does not see the drop-in"
 
 # D125.
 echo "=== LSB codes and /var/lock/subsys"
 ct mkdir -p /var/lock/subsys
 marked() { ct test -e /var/lock/subsys/rc_domino; }
 code 3 ct $script status
-code 0 ct $script try-restart
-said "nothing to restart"
-domino && fail "try-restart started a server"
+for verb in try-restart force-reload; do
+    code 0 ct $script $verb
+    said "nothing to restart"
+    domino && fail "$verb started a server"
+done
 code 0 ct $script start
 marked || fail "no mark after start"
 code 0 ct $script start

@@ -30,7 +30,8 @@ pub fn run(call: &Call, json: bool, ui: &mut Ui) -> Result<Exit> {
             found.extend(more);
             let partition = loading::partition(call, &identity, inherited, loaded);
             found.extend(domino::check::of(&partition, &places));
-            found.extend(unit_check::check(&partition, &places));
+            let is_default = partition.user.name == identity::default_user(call);
+            found.extend(unit_check::check(&partition, is_default, &places));
         }
         // The files' own faults say the same with their lines.
         Err(_) if found.iter().any(|finding| finding.level == Level::Error) => {}

@@ -1,17 +1,18 @@
 //! `all`: a verb for every server of this host.
 
-use super::super::{Call, identity, restart, switch};
+use super::super::{Call, identity, switch};
 use super::freezing;
 use super::siblings::{Answer, Siblings, column, width};
 use super::table;
-use crate::cli::Persona;
-use crate::domino::Reporter;
+use crate::cli::{self, Parsed, Persona};
 use crate::domino::figures::many;
 use crate::domino::partitions;
 use crate::domino::tools::number;
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
+use crate::os::signals::{Signal, ignore_hangups};
 use crate::ui::{Tint, Ui};
+use serde_json::{Value, json};
 use std::ffi::{OsStr, OsString};
 
 /// Verbs that take the terminal for themselves until somebody leaves them.
@@ -30,17 +31,11 @@ pub fn run(call: &Call, words: &[OsString], ui: &mut Ui) -> Result<Exit> {
         return Err(Error::Usage("all: no verb is given".into()));
     };
     check(call, verb, rest)?;
-    let found = partitions::find(&call.root, &identity::default_user(call))?;
-    for file in &found.orphaned {
-        ui.warn(&format!(
-            "{} is passed over: there is no such user",
-            file.display()
-        ));
-    }
-    let users = found.users;
+    let named = call.variable("DOMINO_USER");
+    let users = partitions::find(&call.root, named, OsStr::new(identity::DEFAULT_USER))?;
     if users.is_empty() {
         return Err(Error::Refused {
-            message: "no server is configured: there is no /etc/sysconfig/rc_domino_config with DOMINO_CONFIGURED for the default user, and no rc_domino_config_USER of an existing user beside it".into(),
+            message: "no server is configured: there is no /etc/sysconfig/rc_domino_config with DOMINO_CONFIGURED for the default user, and no rc_domino_config_USER beside it".into(),
             exit: Exit::NotConfigured,
         });
     }
@@ -48,24 +43,34 @@ pub fn run(call: &Call, words: &[OsString], ui: &mut Ui) -> Result<Exit> {
         return freezing::run(call, &users, words, &wanted, ui);
     }
     let json = rest.iter().any(|word| word == "--json");
+    let has_json = json && has_json(words);
+    let words: Vec<OsString> = words
+        .iter()
+        .filter(|word| has_json || *word != "--json")
+        .cloned()
+        .collect();
+    let all = All {
+        call,
+        users: &users,
+        words: &words,
+        json,
+    };
     match verb.to_str() {
         Some("status") => status(call, &users, rest, ui),
-        Some("stop" | "quit") => {
-            let siblings = Siblings::of(call, &users)?;
-            let done = siblings.show(&users, words, ui)?;
-            let sum = summary(verb, &rows(&users, done.answers), ui);
-            Ok(done
-                .signal
-                .map_or(sum, |signal| Exit::Signal(number(signal))))
-        }
-        Some("start") => {
-            let siblings = Siblings::of(call, &users)?;
-            start(&siblings, verb, &users, words, ui)
-        }
-        Some("restart" | "force-reload") => restart_all(call, verb, &users, rest, ui),
-        _ if json => one_array(call, &users, words, ui),
-        _ => one_by_one(call, &users, words, ui),
+        _ if has_json => all.one_array(ui),
+        Some("stop" | "quit") => all.together(ui),
+        Some("start") => all.in_order(ui),
+        Some("restart") => all.restart(ui),
+        _ if json => all.in_order(ui),
+        _ => all.one_by_one(ui),
     }
+}
+
+/// Whether a verb has an answer for programs of its own: of one that has none,
+/// it is what came of it.
+fn has_json(words: &[OsString]) -> bool {
+    let line = std::iter::once("rc_domino".into()).chain(words.iter().cloned());
+    matches!(cli::parse(line.collect()), Parsed::Do(_))
 }
 
 /// What makes no sense for several servers is refused before anything is done.
@@ -88,65 +93,97 @@ fn check(call: &Call, verb: &OsStr, rest: &[OsString]) -> Result<()> {
     Ok(())
 }
 
-/// One after the other, in order. Stops where it was asked to end.
-fn start(
-    siblings: &Siblings<'_>,
-    verb: &OsStr,
-    users: &[OsString],
-    words: &[OsString],
-    ui: &mut Ui,
-) -> Result<Exit> {
-    let mut answers = Vec::new();
-    let mut signal = siblings.pending();
-    for user in users {
-        if signal.is_some() {
-            break;
-        }
-        let done = siblings.show(std::slice::from_ref(user), words, ui)?;
-        answers.extend(done.answers);
-        signal = done.signal.or_else(|| siblings.pending());
-    }
-    let sum = summary(verb, &rows(users, answers), ui);
-    Ok(signal.map_or(sum, |signal| Exit::Signal(number(signal))))
+/// A verb for all servers.
+struct All<'a> {
+    call: &'a Call,
+    users: &'a [OsString],
+    words: &'a [OsString],
+    /// Whether what came of it is told to a program.
+    json: bool,
 }
 
-/// Stops all, then starts in order those that are down. One whose start would
-/// be refused is not stopped.
-fn restart_all(
-    call: &Call,
-    verb: &OsStr,
-    users: &[OsString],
-    rest: &[OsString],
-    ui: &mut Ui,
-) -> Result<Exit> {
-    let siblings = Siblings::of(call, users)?;
-    let checked = siblings.ask(users, &["__restartable".into()], ui)?;
-    let (can, cannot): (Vec<Answer>, Vec<Answer>) = checked
-        .into_iter()
-        .partition(|answer| answer.exit == Exit::Done);
-    let stopping: Vec<OsString> = can.into_iter().map(|answer| answer.user).collect();
-    let stopped = siblings.show(&stopping, &["stop".into()], ui)?;
-    let mut rows = rows(users, cannot);
-    let mut signal = stopped.signal;
-    let words: Vec<OsString> = std::iter::once("start".into())
-        .chain(rest.iter().cloned())
-        .collect();
-    for answer in stopped.answers {
-        let mut exit = answer.exit;
-        signal = signal.or_else(|| siblings.pending());
-        if restart::is_down(exit) && signal.is_none() {
-            let done = siblings.show(std::slice::from_ref(&answer.user), &words, ui)?;
-            signal = done.signal;
-            for started in &done.answers {
-                exit = restart::worse(exit, started.exit);
+impl All<'_> {
+    fn siblings(&self) -> Result<Siblings<'_>> {
+        Ok(Siblings::of(self.call, self.users)?.speaking_aside(self.json))
+    }
+
+    /// At the same time.
+    fn together(&self, ui: &mut Ui) -> Result<Exit> {
+        let done = self.siblings()?.show(self.users, self.words, ui)?;
+        self.end(rows(self.users, done.answers), done.signal, ui)
+    }
+
+    /// One after the other. Stops where it was asked to end.
+    fn in_order(&self, ui: &mut Ui) -> Result<Exit> {
+        let siblings = self.siblings()?;
+        let mut answers = Vec::new();
+        let mut signal = siblings.pending();
+        for user in self.users {
+            if signal.is_some() {
+                break;
+            }
+            let done = siblings.show(std::slice::from_ref(user), self.words, ui)?;
+            answers.extend(done.answers);
+            signal = done.signal.or_else(|| siblings.pending());
+        }
+        self.end(rows(self.users, answers), signal, ui)
+    }
+
+    /// All are stopped, then started in order. Each is restarted by a process
+    /// of its own, which starts the server it has stopped also where this one
+    /// is killed meanwhile; that a terminal has gone stops none of them.
+    fn restart(&self, ui: &mut Ui) -> Result<Exit> {
+        ignore_hangups().map_err(Error::system("hold back signals"))?;
+        let rest = self.words.iter().skip(1).cloned();
+        let words: Vec<OsString> = ["restart".into(), "--in-turn".into()]
+            .into_iter()
+            .chain(rest)
+            .collect();
+        let done = self.siblings()?.show_in_turn(self.users, &words, ui)?;
+        self.end(rows(self.users, done.answers), done.signal, ui)
+    }
+
+    /// One array of the verb's own answers.
+    fn one_array(&self, ui: &mut Ui) -> Result<Exit> {
+        let siblings = self.siblings()?;
+        let mut answers = Vec::new();
+        for user in self.users {
+            answers.extend(siblings.ask(std::slice::from_ref(user), self.words, ui)?);
+        }
+        ui.json(&table::array(&answers))?;
+        Ok(Exit::worst(answers.iter().map(|answer| answer.exit)))
+    }
+
+    /// One server after the other, with the terminal.
+    fn one_by_one(&self, ui: &mut Ui) -> Result<Exit> {
+        let mut rows = rows(self.users, Vec::new());
+        for row in &mut rows {
+            let launch = self.siblings()?.launch(&row.user, self.words);
+            ui.line(&format!("== {} ==", shown(&row.user)));
+            let exit = switch::run_in_front(launch, ui)?;
+            row.exit = Some(exit);
+            if matches!(exit, Exit::Signal(_)) {
+                break;
             }
         }
-        if let Some(row) = rows.iter_mut().find(|row| row.user == answer.user) {
-            row.exit = Some(exit);
-        }
+        self.end(rows, None, ui)
     }
-    let sum = summary(verb, &rows, ui);
-    Ok(signal.map_or(sum, |signal| Exit::Signal(number(signal))))
+
+    /// Tells what came of it. That it was asked to end hides no server whose
+    /// databases are not whole.
+    fn end(&self, rows: Vec<Row>, signal: Option<Signal>, ui: &mut Ui) -> Result<Exit> {
+        let verb = self.words.first().map_or(OsStr::new(""), |verb| verb);
+        let sum = if self.json {
+            ui.json(&outcomes(&rows))?;
+            sum(&rows)
+        } else {
+            summary(verb, &rows, ui)
+        };
+        Ok(match (sum, signal) {
+            (Exit::Unclean | Exit::Crashed, _) | (_, None) => sum,
+            (_, Some(signal)) => Exit::Signal(number(signal)),
+        })
+    }
 }
 
 /// A table, an array, or the short lines that `rc_all` shows.
@@ -173,7 +210,7 @@ fn status(call: &Call, users: &[OsString], rest: &[OsString], ui: &mut Ui) -> Re
     }
     let answers = siblings.ask(users, &["status".into(), "--json".into()], ui)?;
     if json {
-        ui.json(&table::array(&answers))?;
+        ui.json(&table::states(&answers))?;
     } else {
         for (tint, line) in table::lines(&answers) {
             match tint {
@@ -183,33 +220,6 @@ fn status(call: &Call, users: &[OsString], rest: &[OsString], ui: &mut Ui) -> Re
         }
     }
     Ok(Exit::worst(answers.iter().map(|answer| answer.exit)))
-}
-
-/// Any other verb with `--json`: one array of its answers.
-fn one_array(call: &Call, users: &[OsString], words: &[OsString], ui: &mut Ui) -> Result<Exit> {
-    let siblings = Siblings::of(call, users)?;
-    let mut answers = Vec::new();
-    for user in users {
-        answers.extend(siblings.ask(std::slice::from_ref(user), words, ui)?);
-    }
-    ui.json(&table::array(&answers))?;
-    Ok(Exit::worst(answers.iter().map(|answer| answer.exit)))
-}
-
-/// Any other verb: one server after the other, with the terminal.
-fn one_by_one(call: &Call, users: &[OsString], words: &[OsString], ui: &mut Ui) -> Result<Exit> {
-    let mut rows = rows(users, Vec::new());
-    for row in &mut rows {
-        let launch = Siblings::of(call, users)?.launch(&row.user, words);
-        ui.line(&format!("== {} ==", shown(&row.user)));
-        let exit = switch::run_in_front(launch, ui)?;
-        row.exit = Some(exit);
-        if matches!(exit.code(), 129 | 130 | 143) {
-            break;
-        }
-    }
-    let verb = words.first().map_or(OsStr::new(""), OsString::as_os_str);
-    Ok(summary(verb, &rows, ui))
 }
 
 /// A row for each user, with what those answered who were asked.
@@ -235,15 +245,38 @@ pub fn summary(verb: &OsStr, rows: &[Row], ui: &mut Ui) -> Exit {
     let servers = many(rows.len(), "server");
     ui.line(&format!("{} of {servers}:", shown(verb)));
     for (row, name) in rows.iter().zip(column(&users, width(&users))) {
+        let outcome = row.outcome();
         let (tint, text) = match row.exit {
-            Some(Exit::Done) => (Tint::Green, "done".to_owned()),
-            Some(exit) => (
-                Tint::Red,
-                format!("exit code {}: {}", exit.code(), exit.brief()),
-            ),
-            None => (Tint::Yellow, "not tried: asked to end before".to_owned()),
+            Some(Exit::Done) => (Tint::Green, outcome),
+            Some(exit) => (Tint::Red, format!("exit code {}: {outcome}", exit.code())),
+            None => (Tint::Yellow, outcome),
         };
         ui.tinted_line(tint, &format!("  {name}  {text}"));
     }
+    sum(rows)
+}
+
+/// The same for a program.
+fn outcomes(rows: &[Row]) -> Value {
+    let object = |row: &Row| {
+        json!({
+            "user": row.user.to_string_lossy(),
+            "exit_code": row.exit.map(Exit::code),
+            "outcome": row.outcome(),
+        })
+    };
+    rows.iter().map(object).collect()
+}
+
+impl Row {
+    fn outcome(&self) -> String {
+        self.exit.map_or_else(
+            || "not tried: asked to end before".to_owned(),
+            |exit| exit.brief().into_owned(),
+        )
+    }
+}
+
+fn sum(rows: &[Row]) -> Exit {
     Exit::worst(rows.iter().map(|row| row.exit.unwrap_or(Exit::Failed)))
 }

@@ -21,8 +21,7 @@ pub fn run(call: &Call, verb: ManagersVerb, ui: &mut Ui) -> Result<Exit> {
     match verb {
         ManagersVerb::All(arguments) => all::run(call, &arguments.words, ui),
         ManagersVerb::Ocf { action } => Ok(ocf::run(call, action.as_deref(), ui)),
-        ManagersVerb::ForceReload => restart::run(call, StartArgs::default(), ui),
-        ManagersVerb::TryRestart => try_restart(call, ui),
+        ManagersVerb::TryRestart | ManagersVerb::ForceReload => try_restart(call, ui),
         ManagersVerb::TakeOver => take_over(call, ui),
     }
 }

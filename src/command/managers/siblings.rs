@@ -4,7 +4,7 @@
 use super::super::{Call, switch};
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
-use crate::os::crew::{Voice, run_together};
+use crate::os::crew::{Together, Voice, run_in_turn, run_together};
 use crate::os::signals::{Signal, Signals};
 use crate::os::spawn::Launch;
 use crate::ui::Ui;
@@ -18,6 +18,7 @@ pub struct Siblings<'a> {
     signals: Signals,
     width: usize,
     tied: bool,
+    aside: bool,
 }
 
 /// What one of them answered.
@@ -30,6 +31,10 @@ pub struct Answer {
     /// What it wrote to standard output, where it was asked and not shown.
     pub said: Vec<u8>,
 }
+
+/// How they go beside each other.
+type Run =
+    fn(Vec<Launch>, &Signals, &mut dyn FnMut(usize, Voice, &[u8])) -> std::io::Result<Together>;
 
 /// What became of runs that took place together.
 pub struct Done {
@@ -46,6 +51,7 @@ impl Siblings<'_> {
         Ok(Siblings {
             width: width(users),
             tied: false,
+            aside: false,
             call,
             program: switch::own_program()?,
             signals: Signals::block().map_err(Error::system("hold back signals"))?,
@@ -55,6 +61,12 @@ impl Siblings<'_> {
     /// The same, but each is asked to end when this process is killed.
     pub fn tied(self) -> Self {
         Self { tied: true, ..self }
+    }
+
+    /// The same, with all that is shown on standard error: standard output is
+    /// for the answer of the whole.
+    pub fn speaking_aside(self, aside: bool) -> Self {
+        Self { aside, ..self }
     }
 
     /// A verb for one user's server.
@@ -75,13 +87,29 @@ impl Siblings<'_> {
     /// The same verb for all of them at the same time; each line is shown when
     /// it comes, behind the name of its server's user.
     pub fn show(&self, users: &[OsString], verb: &[OsString], ui: &mut Ui) -> Result<Done> {
+        self.show_by(run_together, users, verb, ui)
+    }
+
+    /// The same for a verb of two halves: the second ones follow when all first
+    /// ones are over, one after the other.
+    pub fn show_in_turn(&self, users: &[OsString], verb: &[OsString], ui: &mut Ui) -> Result<Done> {
+        self.show_by(run_in_turn, users, verb, ui)
+    }
+
+    fn show_by(
+        &self,
+        run: Run,
+        users: &[OsString],
+        verb: &[OsString],
+        ui: &mut Ui,
+    ) -> Result<Done> {
         let names = column(users, self.width);
-        self.together(users, verb, &mut |place, voice, line| {
+        self.together(run, users, verb, &mut |place, voice, line| {
             let name = names.get(place).map_or("", String::as_str);
             let text = [name.as_bytes(), b"  ", line, b"\n"].concat();
             match voice {
-                Voice::Out => ui.bytes(&text),
-                Voice::Err => ui.aside_bytes(&text),
+                Voice::Out if !self.aside => ui.bytes(&text),
+                _ => ui.aside_bytes(&text),
             }
         })
     }
@@ -90,18 +118,24 @@ impl Siblings<'_> {
     pub fn ask(&self, users: &[OsString], verb: &[OsString], ui: &mut Ui) -> Result<Vec<Answer>> {
         let names = column(users, self.width);
         let mut said = vec![Vec::new(); users.len()];
-        let mut done = self.together(users, verb, &mut |place, voice, line| match voice {
-            Voice::Out => {
-                if let Some(text) = said.get_mut(place) {
-                    text.extend_from_slice(line);
-                    text.push(b'\n');
-                }
-            }
-            Voice::Err => {
-                let name = names.get(place).map_or("", String::as_str);
-                ui.aside_bytes(&[name.as_bytes(), b"  ", line, b"\n"].concat());
-            }
-        })?;
+        let mut done =
+            self.together(
+                run_together,
+                users,
+                verb,
+                &mut |place, voice, line| match voice {
+                    Voice::Out => {
+                        if let Some(text) = said.get_mut(place) {
+                            text.extend_from_slice(line);
+                            text.push(b'\n');
+                        }
+                    }
+                    Voice::Err => {
+                        let name = names.get(place).map_or("", String::as_str);
+                        ui.aside_bytes(&[name.as_bytes(), b"  ", line, b"\n"].concat());
+                    }
+                },
+            )?;
         for (answer, text) in done.answers.iter_mut().zip(said) {
             answer.said = text;
         }
@@ -110,13 +144,14 @@ impl Siblings<'_> {
 
     fn together(
         &self,
+        run: Run,
         users: &[OsString],
         verb: &[OsString],
         said: &mut dyn FnMut(usize, Voice, &[u8]),
     ) -> Result<Done> {
         let launches = users.iter().map(|user| self.launch(user, verb)).collect();
-        let together = run_together(launches, &self.signals, said)
-            .map_err(Error::system("watch what was started"))?;
+        let together =
+            run(launches, &self.signals, said).map_err(Error::system("watch what was started"))?;
         let mut answers = Vec::new();
         for (user, end) in users.iter().zip(together.ends) {
             let end = end.map_err(|cause| Error::Program {

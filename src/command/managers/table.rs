@@ -5,7 +5,7 @@ use crate::domino::figures::size;
 use crate::error::{shown, shown_whole};
 use crate::exit::Exit;
 use crate::ui::Tint;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::ffi::OsStr;
 
 /// The columns' titles. The last one is not filled up with blanks.
@@ -31,13 +31,29 @@ pub fn array(answers: &[Answer]) -> Value {
         object.entry("user").or_insert(user.into());
         object.insert("exit_code".into(), answer.exit.code().into());
         if !matches!(answer.exit, Exit::Done | Exit::NotRunning) {
-            object
-                .entry("error")
-                .or_insert(answer.exit.meaning().into());
+            object.entry("error").or_insert(answer.exit.brief().into());
         }
         Value::Object(object)
     });
     objects.collect()
+}
+
+/// The same for `status`, with the same members where a server could not be
+/// asked: what reads them finds each one.
+pub fn states(answers: &[Answer]) -> Value {
+    let mut states = array(answers);
+    let unknown = json!({
+        "server": null, "running": null, "state": "unknown", "pid": null,
+        "processes": [], "data": null,
+    });
+    for state in states.as_array_mut().into_iter().flatten() {
+        if let (Value::Object(state), Value::Object(unknown)) = (state, &unknown) {
+            for (name, value) in unknown {
+                state.entry(name).or_insert_with(|| value.clone());
+            }
+        }
+    }
+    states
 }
 
 /// A line for each answer below a heading.

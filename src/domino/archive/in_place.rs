@@ -14,6 +14,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 /// The largest block that is cut by, in bytes; network filesystems name larger
 /// ones and cannot collapse.
@@ -21,6 +22,10 @@ const MOST_BLOCK: u64 = 64 * 1024;
 
 /// The most that is kept in memory where the front cannot be collapsed.
 const MOST_REST: u64 = 64 << 20;
+
+/// How long whoever shows the log is given to come up to the marker: longer
+/// than from one of his looks to the next.
+const FOLLOWED: Duration = Duration::from_millis(500);
 
 /// How the front of the log went.
 #[derive(Debug)]
@@ -89,6 +94,9 @@ pub fn archive(steps: &mut Steps, log: &Path, target: &Path, form: Form) -> Resu
         let _ = writer.write_all(b"--- Archiving failed; the console log is whole ---\n");
         let _ = std::fs::remove_file(target);
         return Err(error);
+    }
+    if steps.is_followed() {
+        std::thread::sleep(FOLLOWED);
     }
     shorten(&mut writer, &source, log, &border)
 }

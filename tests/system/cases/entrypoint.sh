@@ -9,7 +9,7 @@
 fail() { echo "FAILED: $*, with: $(ct cat /tmp/out)" >&2; exit 1; }
 
 if [ -z "${ENTRYPOINT:-}" ]; then
-    echo "NOT RUN: ENTRYPOINT names no entry point of HCL's"
+    echo "NOT RUN: system test entrypoint: ENTRYPOINT names no entry point of HCL's"
     exit 77
 fi
 cp "$ENTRYPOINT" "$STAGE/entrypoint.sh" || exit 1

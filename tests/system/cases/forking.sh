@@ -14,6 +14,7 @@ note "start, restart, stop"
 code 0 ct rc_domino start
 state_is $unit active
 [ "$(property $unit MainPID)" = "$(server_pid)" ] || fail "systemd's main process is another"
+unit_limits_hold
 code 0 ct rc_domino restart
 code 0 ct rc_domino stop
 state_is $unit inactive

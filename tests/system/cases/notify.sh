@@ -6,6 +6,7 @@
 
 unit=domino-notify.service
 use_unit $unit DOMINO_RECOVERY_SECONDS=2
+code 0 ct systemctl enable $unit
 # Less than any stop below takes.
 unit_option $unit TimeoutStopSec=10 TimeoutStartSec=10
 
@@ -17,8 +18,7 @@ ct grep -q 'Server started on physical node' /local/notesdata/notes.log || fail 
 code 0 ct rc_domino healthcheck ready
 code 0 ct rc_domino check
 ct systemctl status $unit | grep -q 'Status: "Domino server notes is ready' || fail "no status"
-limit=$(ct sh -c "awk '/open files/ {print \$4}' /proc/$(server_pid)/limits")
-note "the server may open $limit files"
+unit_limits_hold
 
 note "restart, then stop"
 code 0 ct rc_domino restart
@@ -92,8 +92,40 @@ ct tail -n 3 /local/notesdata/notes.log | grep -q 'Server shutdown complete' || 
 nothing_left
 mode ''
 
-note "disabled for maintenance"
+note "a start beside an administrator's compact is refused, and harms nothing"
 ct systemctl reset-failed $unit
+mode compact_delay=12
+ct sh -c 'runuser -u notes -- /opt/hcl/domino/bin/compact mail/x.nsf >/dev/null 2>&1; echo $? >/tmp/compact' &
+wait_for 10 ct pgrep -x compact
+code 1 ct rc_domino start
+state_is $unit failed
+ct pgrep -x compact >/dev/null || fail "the compact is gone"
+! ct test -e /local/notesdata/.rc_domino.unclean || fail "marked as unclean"
+wait_for 20 ct test -s /tmp/compact
+[ "$(ct cat /tmp/compact)" = 0 ] || fail "compact ended with $(ct cat /tmp/compact)"
+mode ''
+code 0 ct rc_domino stop
+
+note "a crash at the stop that a late fault recovery answers"
+mode crash_on_stop=1 fault_recovery=1 fault_recovery_delay=3
+code 0 ct rc_domino start
+code 151 ct rc_domino stop
+nothing_left
+sleep 5
+nothing_left
+mode fault_recovery=1 fault_recovery_delay=4
+code 0 ct rc_domino start
+ct kill -KILL "$(server_pid)"
+wait_for 10 ct sh -c "systemctl status $unit | grep -q 'is gone'"
+code 150 ct rc_domino stop
+said 'not closed cleanly'
+sleep 6
+nothing_left
+mode ''
+code 0 ct rc_domino start
+code 0 ct rc_domino stop
+
+note "disabled for maintenance"
 ct touch /local/notesdata/domino_disabled
 code 154 ct rc_domino start
 state_is $unit failed

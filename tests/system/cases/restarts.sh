@@ -61,24 +61,32 @@ victim() {
 code 0 ct systemctl start "$unit"
 good=$(picture)
 note "$good"
-killed=0
+killed=0 late=0
+# kill_it: counted by what became of it.
+kill_it() { ct kill -KILL "$pid" 2>/dev/null; }
 for ((round = 1; round <= count; round++)); do
-    if ((round % 10 == 0)); then
+    # One that came too late is made up for in the next round.
+    if ((killed < round / 10)); then
         kinds=(server task main)
         kind=${kinds[RANDOM % 3]}
         pid=$(victim "$kind")
+        [ "${pid:-0}" -gt 1 ] || fail "round $round: there is no $kind to kill"
         moment=$((RANDOM % 3))
-        killed=$((killed + 1))
         case $moment in
-            0) ct kill -KILL "$pid" ;;
-            1) ct kill -KILL "$pid"; sleep "0.$((RANDOM % 10))" ;;
-            2) (sleep "0.$((RANDOM % 5))"; ct kill -KILL "$pid" 2>/dev/null) & ;;
-        esac
+            0) kill_it ;;
+            1) kill_it && sleep "0.$((RANDOM % 10))" ;;
+            2) (sleep "0.$((RANDOM % 5))"; kill_it) & ;;
+        esac || fail "round $round: the $kind, $pid, could not be killed"
     else
-        kind=-
+        kind=- moment=-
     fi
     code 0 ct systemctl restart "$unit"
-    wait
+    # Beside the restart a kill may come too late: the process has ended.
+    if [ $moment = 2 ]; then
+        if wait $!; then killed=$((killed + 1)); else late=$((late + 1)); fi
+    elif [ $moment != - ]; then
+        killed=$((killed + 1))
+    fi
     now=$(picture)
     if [ "$now" != "$good" ]; then
         # A kill that came late hit the restart itself, or what came after:
@@ -93,4 +101,5 @@ done
 code 0 ct systemctl stop "$unit"
 nothing_left
 [ "$(ct sh -c 'ps -u notes -o pid= | wc -l')" = 0 ] || fail "processes of the user are left"
-note "$count restarts, $killed of them with a SIGKILL: as after the first start each time"
+note "$count restarts, $killed of them with a SIGKILL, $late that came too late: as after the first start each time"
+[ $killed -ge $((count / 10 - 1)) ] || fail "only $killed kills hit, of $((count / 10))"

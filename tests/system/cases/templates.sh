@@ -34,5 +34,36 @@ END
     code 0 ct rc_domino status
     state_is domino-notify.service active
 done
-code 0 ct rc_domino stop
+
+note "all restart, killed while both are stopping: both come back"
+pids() { ct pgrep -f '/linux/server$' | tr '\n' ' '; }
+both_back() {
+    local pid now
+    now=$(pids)
+    # Two, of which none was there before.
+    [ "$(wc -w <<<"$now")" = 2 ] || return 1
+    for pid in $now; do
+        case " $before" in *" $pid "*) return 1 ;; esac
+    done
+}
+code 0 ct rc_domino all start
+before=$(pids)
+code 0 ct rc_domino all restart
+both_back || fail "before: $before, now: $(pids)"
+mode shutdown_delay=3
+for signal in KILL HUP; do
+    before=$(pids)
+    ct sh -c "rc_domino all restart & sleep 1; kill -$signal \$!; wait" >/dev/null 2>&1
+    wait_for 60 both_back
+    for each in "$unit" domino-notify.service; do wait_state 20 "$each" active; done
+done
+mode ''
+
+note "a user who is gone is a failure of the whole"
+ct sed -i 's/^mail-server:/gone:/' /etc/passwd
+code 6 ct rc_domino all stop
+said '  mail-server  exit code 6'
+ct sed -i 's/^gone:/mail-server:/' /etc/passwd
+code 0 ct rc_domino all stop
+[ -z "$(pids)" ] || fail "left: $(pids)"
 nothing_left

@@ -344,6 +344,64 @@ def snapshot_as_new_machine(trial):
         os.unlink(good)
 
 
+def limits_of(trial, pid):
+    """What the kernel holds a process to: name, soft and hard limit."""
+    lines = trial.agent.must(f"cat /proc/{pid}/limits").splitlines()[1:]
+    return {line[:26].strip(): tuple(line[26:].split()[:2]) for line in lines}
+
+
+def check_limits(trial, unit, files):
+    """Every process of the server in this unit has the unit's limits."""
+    agent = trial.agent
+    pids = agent.must("pgrep -u notes").split()
+    group = f"system.slice/{unit}"
+    check(len(pids) > 1, f"processes of the server: {pids}")
+    for pid in pids:
+        found = limits_of(trial, pid)
+        check(found["Max open files"] == (files, files), f"{unit}: {pid} may open {found['Max open files']} files")
+        check(found["Max processes"] == ("8000", "8000"), f"{unit}: {pid} may have {found['Max processes']} processes")
+        check(group in agent.must(f"cat /proc/{pid}/cgroup"), f"{pid} is not in {unit}")
+    tasks = agent.must(f"cat /sys/fs/cgroup/{group}/pids.max").strip()
+    check(tasks == "8000", f"{unit} may have {tasks} tasks")
+    return len(pids)
+
+
+def limits(trial):
+    """What units and limits.conf say is what the server's processes have, and
+    Domino's own bound of open files holds where a unit allows more."""
+    agent = trial.agent
+    trial.mode()
+    bounded = "/etc/systemd/system/domino-notify.service.d/files.conf"
+    try:
+        agent.must("rc_domino restart")
+        seen = check_limits(trial, "domino.service", "80000")
+        agent.must("rc_domino stop")
+        trial.setting("DOMINO_SYSTEMD_NAME", "domino-notify.service")
+        agent.must("rc_domino start")
+        seen += check_limits(trial, "domino-notify.service", "80000")
+        agent.must("rc_domino check; rc_domino stop")
+        # More than Domino can do with; only a kernel of one's own allows it.
+        agent.must(
+            "sysctl -qw fs.nr_open=3000000; mkdir -p $(dirname {0}); "
+            "printf '[Service]\\nLimitNOFILE=infinity\\n' >{0}; systemctl daemon-reload; rc_domino start".format(bounded)
+        )
+        seen += check_limits(trial, "domino-notify.service", "1048576")
+        agent.must("rc_domino stop")
+        # Past systemd a login gives them.
+        agent.must("printf 'notes - nofile 70000\\nnotes - nproc 7000\\n' >/etc/security/limits.d/notes.conf; rc_domino --direct start")
+        found = limits_of(trial, trial.server())
+        check(found["Max open files"] == ("70000", "70000"), f"by limits.conf: {found['Max open files']}")
+        check(found["Max processes"] == ("7000", "7000"), f"by limits.conf: {found['Max processes']}")
+        agent.must("rc_domino --direct stop")
+    finally:
+        trial.setting("DOMINO_SYSTEMD_NAME")
+        agent.run(
+            f"rc_domino --direct stop; rm -f {bounded} /etc/security/limits.d/notes.conf; "
+            "sysctl -qw fs.nr_open=1048576; systemctl daemon-reload"
+        )
+    trial.note(f"{seen} processes of three servers in units, one of a login")
+
+
 ALL = [
     ("freeze by the agent, snapshot, thaw", freeze_snapshot_thaw),
     ("control: without the flush pages are missing", control_without_flush),
@@ -355,6 +413,7 @@ ALL = [
     ("a thaw after the deadline, disk frozen", late_thaw_of_a_frozen_disk),
     ("nothing lives in the agent's unit", nothing_in_the_agents_unit),
     ("the keeper is killed", keeper_killed),
+    ("limits", limits),
     ("rebooted while frozen", rebooted_while_frozen),
     ("reset while frozen", reset_while_frozen),
     ("the snapshot as a new machine", snapshot_as_new_machine),

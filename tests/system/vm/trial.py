@@ -240,7 +240,7 @@ def main(arguments):
     folder, wanted = arguments[0], arguments[1:]
     missing = host.missing_tools()
     if missing:
-        print(f"vm-test: NOT RUN: missing: {' '.join(missing)}")
+        print(f"NOT RUN: vm-test: missing: {' '.join(missing)}")
         return 77
     import cases  # after the classes it uses are there
 

@@ -1,0 +1,46 @@
+#!/bin/bash
+# shellcheck disable=SC2016
+# Start, status and stop beside 10,000 processes of somebody else: what they
+# answer is the same, only the look through /proc takes its milliseconds.
+# shellcheck source=tests/system/lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+crowd=10000
+unit=domino-notify.service
+use_unit $unit
+
+# What the verbs answer, without what differs from start to start.
+answers() {
+    local verb
+    for verb in status start status 'status display' 'healthcheck ready' stop stop status; do
+        # shellcheck disable=SC2086
+        ct rc_domino $verb 2>&1
+        echo "$verb: $?"
+    done | sed -E 's/[0-9.]+ (m?s)\b/N \1/g; s/pid [0-9]+/pid N/g'
+}
+many() { [ "$(ct sh -c 'ls /proc | grep -c "^[0-9]"')" -gt $crowd ]; }
+
+alone=$(answers)
+case $alone in *'start: 0'*'status: 0'*'stop: 0'*'stop: 0'*'status: 3') ;; *) fail "alone: $alone" ;; esac
+ct systemd-run -q --uid=nobody -p TasksMax=infinity -p LimitNPROC=infinity --unit=crowd \
+    sh -c 'n=0; while [ $n -lt '$crowd' ]; do sleep 10000 & n=$((n + 1)); done; wait'
+for ((tries = 0; tries < 120; tries++)); do
+    many && break
+    sleep 1
+done
+if ! many; then
+    echo "NOT RUN: no $crowd processes can be had here: $(ct systemctl show -p Result,TasksCurrent crowd | tr '\n' ' ')"
+    exit 77
+fi
+note "$(ct sh -c 'ls /proc | grep -c "^[0-9]"') processes"
+beside=$(answers)
+[ "$beside" = "$alone" ] || fail "$(diff <(echo "$alone") <(echo "$beside"))"
+! ct pgrep -u notes >"$STATE/left" || fail "left: $(cat "$STATE/left")"
+
+# Not one of them is touched, and a stranger is not looked at closely.
+many || fail "the crowd is gone"
+began=$(date +%s%N)
+for ((i = 0; i < 10; i++)); do ct rc_domino status >/dev/null; done
+took=$((($(date +%s%N) - began) / 10000000))
+note "status takes $took ms, nsenter and all"
+[ $took -lt 1000 ] || fail "status takes $took ms"
