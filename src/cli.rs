@@ -278,6 +278,9 @@ pub struct LiveArgs {
     /// This stop is part of a freeze, not an administrator's word
     #[arg(long, hide = true)]
     pub for_snapshot: bool,
+    /// Needs no login of the Domino user, which may be what is broken
+    #[arg(long, hide = true)]
+    pub without_login: bool,
     /// This stop is a unit's ExecStopPost=, after `run`
     #[arg(long, hide = true)]
     pub after_run: bool,

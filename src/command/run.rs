@@ -314,11 +314,15 @@ impl Service<'_> {
                         Some(status) => (ToolEnd::Ended(status).describe(), Exit::Failed),
                     }
                 }
-                Stopped::WasDownUnclean(how) if supervision.by_another => (
-                    format!("is down, but its databases were not closed cleanly: {how}"),
-                    Exit::Unclean,
-                ),
-                Stopped::WasDownUnclean(how) => (
+                Stopped::WasDownUnclean(how) | Stopped::MayRunElsewhere(how)
+                    if supervision.by_another =>
+                {
+                    (
+                        format!("is down, but its databases were not closed cleanly: {how}"),
+                        Exit::Unclean,
+                    )
+                }
+                Stopped::WasDownUnclean(how) | Stopped::MayRunElsewhere(how) => (
                     format!("crashed and did not come back: {how}"),
                     Exit::Crashed,
                 ),

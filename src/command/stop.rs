@@ -59,7 +59,11 @@ fn stop_it(
     if let Some(unit) = loading::own_unit(call, identity)? {
         return through_unit(call, identity, &unit, How::Somehow(arguments), ui);
     }
-    let access = loading::access_as(call, identity, Needs::Login, ui)?;
+    let needs = match arguments.without_login {
+        true => Needs::Rights,
+        false => Needs::Login,
+    };
+    let access = loading::access_as(call, identity, needs, ui)?;
     let partition = match loading::here(access) {
         Ok(partition) => partition,
         Err(exit) => {
@@ -151,6 +155,12 @@ fn tell(work: &mut Work, outcome: Stopped, down: &str) -> Exit {
         }
         Stopped::WasDownUnclean(how) => {
             work.reporter.warn(&unclean_since(&name, &how));
+            return Exit::Unclean;
+        }
+        Stopped::MayRunElsewhere(why) => {
+            work.reporter.warn(&format!(
+                "Domino server {name} does not run here, but {why}; do not trust a snapshot taken now"
+            ));
             return Exit::Unclean;
         }
     };

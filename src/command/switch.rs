@@ -16,6 +16,7 @@ use std::io::IsTerminal;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 /// How long sudo may take to say what it allows.
@@ -235,9 +236,13 @@ pub fn run_to_end(mut launch: Launch, _ui: &mut Ui) -> Result<Exit> {
         }
     }
     let status = child.wait().map_err(Error::system("wait for a program"))?;
-    Ok(match (status.code(), status.signal()) {
-        (Some(0), _) => Exit::Done,
+    Ok(exit_of(status))
+}
+
+/// What a run of this program answered.
+pub fn exit_of(status: ExitStatus) -> Exit {
+    match (status.code(), status.signal()) {
         (Some(code), _) => Exit::of_code(u8::try_from(code).unwrap_or(1)),
         (None, signal) => Exit::Signal(signal.and_then(|n| u8::try_from(n).ok()).unwrap_or(0)),
-    })
+    }
 }

@@ -83,9 +83,17 @@ impl Claim {
         }
     }
 
-    fn read(partition: &Partition) -> Option<Claim> {
-        let text = read_bounded(&file(partition), LARGEST).ok()?;
-        Claim::parse(&String::from_utf8_lossy(&text))
+    /// The claim that stands; none where nobody has made one. Why, where there
+    /// is one that does not say whose it is.
+    fn read(partition: &Partition) -> Claimed {
+        let path = file(partition);
+        match read_bounded(&path, LARGEST) {
+            Ok(text) => Claim::parse(&String::from_utf8_lossy(&text))
+                .map(Some)
+                .ok_or_else(|| format!("{} names no host", path.display())),
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(Error::file("read", path)(cause).to_string()),
+        }
     }
 
     /// `NAME=VALUE` lines. None where no host is named: then it says nothing.
@@ -149,31 +157,49 @@ pub enum Elsewhere {
         /// The type of the filesystem.
         shared: String,
     },
+    /// Somebody claimed the data, on a filesystem of many hosts; who cannot be
+    /// told.
+    Unclear {
+        /// Why.
+        why: String,
+        /// The type of the filesystem.
+        shared: String,
+    },
 }
 
 /// Looks for it. Only where nothing of the server runs here does the answer
 /// mean anything.
 pub fn elsewhere(partition: &Partition) -> Result<Option<Elsewhere>> {
-    let here = Claim::here(partition);
-    let foreign = Claim::read(partition).filter(|claim| !claim.is_of(&here));
+    look(partition, &Claim::here(partition), &Claim::read(partition))
+}
+
+/// What a claim says; an error is why it says nothing.
+type Claimed = std::result::Result<Option<Claim>, String>;
+
+fn look(partition: &Partition, here: &Claim, claim: &Claimed) -> Result<Option<Elsewhere>> {
+    let foreign = match claim {
+        Ok(Some(claim)) if claim.is_of(here) => Ok(None),
+        other => other.clone(),
+    };
     let lives = input_is_held(partition)?;
-    if !lives && foreign.is_none() {
+    if !lives && foreign == Ok(None) {
         return Ok(None);
     }
     Ok(judge(lives, foreign, shared_type(partition)))
 }
 
-fn judge(lives: bool, foreign: Option<Claim>, shared: Option<String>) -> Option<Elsewhere> {
+fn judge(lives: bool, foreign: Claimed, shared: Option<String>) -> Option<Elsewhere> {
     match (lives, foreign, shared) {
         (true, foreign, shared) => Some(Elsewhere::Lives {
-            host: foreign.map(|claim| claim.host),
+            host: foreign.ok().flatten().map(|claim| claim.host),
             shared,
         }),
-        (false, Some(claim), Some(shared)) => Some(Elsewhere::MayLive {
+        (false, Ok(Some(claim)), Some(shared)) => Some(Elsewhere::MayLive {
             host: claim.host,
             since: claim.since,
             shared,
         }),
+        (false, Err(why), Some(shared)) => Some(Elsewhere::Unclear { why, shared }),
         _ => None,
     }
 }
@@ -219,8 +245,10 @@ fn shared_type(partition: &Partition) -> Option<String> {
 
 fn is_shared(kind: &str, options: &str) -> bool {
     let cluster_mount = kind == "vxfs" && options.split(',').any(|option| option == "cluster");
-    // In user space nearly all are remote ones: sshfs, s3fs, glusterfs.
-    cluster_mount || SHARED.contains(&kind) || kind.starts_with("fuse.")
+    // In user space nearly all are remote ones: sshfs, s3fs, glusterfs. Not all
+    // of them say which they are.
+    let in_user_space = kind == "fuse" || kind.starts_with("fuse.");
+    cluster_mount || SHARED.contains(&kind) || in_user_space
 }
 
 /// Before a start, when nothing of the server runs here: refuses where another
@@ -228,12 +256,13 @@ fn is_shared(kind: &str, options: &str) -> bool {
 pub fn admit(work: &mut Work) -> Result<()> {
     let here = Claim::here(work.partition);
     let claim = Claim::read(work.partition);
+    let says_so = |claim: &Claim| claim.taken_over && claim.is_of(&here) && claim.boot == here.boot;
     let taken_over = work.partition.settings.take_over.value
-        || claim
-            .as_ref()
-            .is_some_and(|claim| claim.taken_over && claim.is_of(&here) && claim.boot == here.boot);
-    let Some(found) = elsewhere(work.partition)? else {
-        if let Some(claim) = claim.filter(|claim| !claim.is_of(&here)) {
+        || matches!(&claim, Ok(Some(claim)) if says_so(claim));
+    let Some(found) = look(work.partition, &here, &claim)? else {
+        if let Ok(Some(claim)) = claim
+            && !claim.is_of(&here)
+        {
             work.reporter.info(&format!(
                 "Host {} ran this server last, since {}, and did not stop it; its data are here now",
                 claim.host, claim.since
@@ -279,14 +308,22 @@ impl Elsewhere {
                 "host {host} started a server on {} ({shared}, which several hosts can have mounted) on {since} and has not stopped it",
                 data.display()
             ),
+            Elsewhere::Unclear { why, shared } => format!(
+                "another host may run a server on {} ({shared}, which several hosts can have mounted): {why}",
+                data.display()
+            ),
         }
     }
 
     fn refusal(&self, partition: &Partition) -> Error {
-        let way_out = if self.gives_way() {
-            "stop it there; if that host is dead for certain, 'rc_domino start --take-over' starts it here"
-        } else {
-            "stop it there"
+        let way_out = match self {
+            Elsewhere::Lives { shared: None, .. } => "stop it there",
+            Elsewhere::Unclear { .. } => {
+                "if no host runs it for certain, 'rc_domino start --take-over' starts it here"
+            }
+            _ => {
+                "stop it there; if that host is dead for certain, 'rc_domino start --take-over' starts it here"
+            }
         };
         Error::Refused {
             message: format!("not started: {}; {way_out}", self.story(partition)),
@@ -393,25 +430,29 @@ mod tests {
 
     #[test]
     fn what_follows_from_claim_lock_and_filesystem() {
-        let other = || Some(claim("node2", None, "b"));
+        let other = || Ok(Some(claim("node2", None, "b")));
         let nfs = || Some("nfs4".to_owned());
         // Nothing, a stale claim on this host's own disk.
-        assert_eq!(judge(false, None, None), None);
-        assert_eq!(judge(false, None, nfs()), None);
+        assert_eq!(judge(false, Ok(None), None), None);
+        assert_eq!(judge(false, Ok(None), nfs()), None);
         assert_eq!(judge(false, other(), None), None);
         // A lock on a local disk: another container of this very kernel.
         let lives = judge(true, other(), None).unwrap();
         assert!(!lives.gives_way());
-        assert!(!judge(true, None, None).unwrap().gives_way());
+        assert!(!judge(true, Ok(None), None).unwrap().gives_way());
         // On a network a lock may outlive its host.
         assert!(judge(true, other(), nfs()).unwrap().gives_way());
         let may_live = judge(false, other(), nfs()).unwrap();
         assert!(matches!(may_live, Elsewhere::MayLive { .. }) && may_live.gives_way());
+        // One that cannot be read is somebody's, where there can be somebody.
+        let unclear = || Err("it is empty".to_owned());
+        assert_eq!(judge(false, unclear(), None), None);
+        assert!(judge(false, unclear(), nfs()).unwrap().gives_way());
     }
 
     #[test]
     fn filesystems_that_several_hosts_can_have() {
-        for kind in ["nfs4", "cifs", "gfs2", "ocfs2", "fuse.sshfs", "9p"] {
+        for kind in ["nfs4", "cifs", "gfs2", "ocfs2", "fuse.sshfs", "fuse", "9p"] {
             assert!(is_shared(kind, "rw"), "{kind}");
         }
         for kind in [

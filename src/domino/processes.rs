@@ -195,7 +195,7 @@ impl Programs {
 
 /// Whether a program lies where each installation of Domino has its programs:
 /// notes/VERSION/linux.
-fn is_some_dominos(exe: &Path) -> bool {
+pub fn is_some_dominos(exe: &Path) -> bool {
     let mut names = exe.components().map(Component::as_os_str);
     names.any(|name| name == "notes") && names.any(|name| name == "linux")
 }
@@ -233,7 +233,7 @@ fn is_nsd(name: &OsStr) -> bool {
 }
 
 /// Tells what a process is by its program and its arguments.
-fn role_of(name: &OsStr, cmdline: &[OsString]) -> Role {
+pub fn role_of(name: &OsStr, cmdline: &[OsString]) -> Role {
     let has = |word: &str| cmdline.iter().skip(1).any(|argument| argument == word);
     let contains = |part: &str| {
         cmdline

@@ -27,6 +27,9 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+/// What is said when a server is told to quit.
+pub const QUITTING: &str = "Waiting for the shutdown to complete";
+
 /// How often a wait says what it waits for.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 
@@ -60,6 +63,8 @@ pub enum Stopped {
     Crashing(Duration),
     /// Nothing ran, but the last run did not end well; how it ended.
     WasDownUnclean(String),
+    /// Nothing ran here, but another host may run it; why.
+    MayRunElsewhere(String),
 }
 
 /// Stops the server. On return nothing of it runs (but the Java controller,
@@ -163,7 +168,9 @@ fn was_down(work: &Work) -> Result<Stopped> {
             Elsewhere::Lives { .. } => Err(Error::StillRunning(format!(
                 "nothing of it runs here, but {story}; stop it there"
             ))),
-            Elsewhere::MayLive { .. } => Ok(Stopped::WasDownUnclean(story)),
+            Elsewhere::MayLive { .. } | Elsewhere::Unclear { .. } => {
+                Ok(Stopped::MayRunElsewhere(story))
+            }
         };
     }
     Ok(closure::unclean(work.partition).map_or(Stopped::WasDown, Stopped::WasDownUnclean))
@@ -208,7 +215,7 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
     let began = Instant::now();
     let mut quit = match server {
         Some(_) => {
-            work.reporter.info("Waiting for the shutdown to complete");
+            work.reporter.info(QUITTING);
             Quit::send(work)
         }
         None => Quit::should_one_come(),

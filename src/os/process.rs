@@ -143,7 +143,7 @@ impl fmt::Debug for Sighting<'_> {
 pub fn scan(uid: u32, mut wanted: impl FnMut(&Sighting<'_>) -> bool) -> io::Result<Vec<Process>> {
     let mut found = Vec::new();
     let mut buffer = Vec::new();
-    walk(uid, |sighting| {
+    walk(Some(uid), |sighting| {
         if wanted(sighting) {
             let exe = sighting.exe.map(Path::to_path_buf);
             let read = complete(sighting.entry, exe, sighting.exe_deleted, &mut buffer)?;
@@ -154,12 +154,15 @@ pub fn scan(uid: u32, mut wanted: impl FnMut(&Sighting<'_>) -> bool) -> io::Resu
     Ok(found)
 }
 
-/// Whether `wanted` accepts a process of user `uid` in our own namespaces (see
-/// [`scan`]). Goes by pid, lowest first, and no further than to the first that
+/// Whether `wanted` accepts a process of user `uid` (none: of any user) in our
+/// own namespaces (see [`scan`]). Goes by pid, lowest first, and no further than to the first that
 /// is accepted; reads nothing of it that `wanted` does not ask for.
-pub fn any(uid: u32, mut wanted: impl FnMut(&Sighting<'_>) -> bool) -> io::Result<bool> {
+pub fn any(
+    uid: impl Into<Option<u32>>,
+    mut wanted: impl FnMut(&Sighting<'_>) -> bool,
+) -> io::Result<bool> {
     let mut accepted = false;
-    walk(uid, |sighting| {
+    walk(uid.into(), |sighting| {
         accepted = wanted(sighting);
         Ok(match accepted {
             true => ControlFlow::Break(()),
@@ -169,9 +172,9 @@ pub fn any(uid: u32, mut wanted: impl FnMut(&Sighting<'_>) -> bool) -> io::Resul
     Ok(accepted)
 }
 
-/// Comes past every process of user `uid` in our own namespaces.
+/// Comes past every process of user `uid`, or of all, in our own namespaces.
 fn walk(
-    uid: u32,
+    wanted: Option<u32>,
     mut visit: impl FnMut(&Sighting<'_>) -> io::Result<ControlFlow<()>>,
 ) -> io::Result<()> {
     let proc = procfs::open()?;
@@ -197,7 +200,7 @@ fn walk(
                 ));
             }
         };
-        if owner != uid {
+        if wanted.is_some_and(|uid| uid != owner) {
             continue;
         }
         let Some(pid) = Pid::parse(name.to_bytes()) else {
@@ -206,13 +209,13 @@ fn walk(
         let Some(entry) = Entry::open(&proc, pid)? else {
             continue;
         };
-        if entry.uid() != uid || !namespaces.hold(&entry, &mut link)? {
+        if entry.uid() != owner || !namespaces.hold(&entry, &mut link)? {
             continue;
         }
         let exe_deleted = entry.exe(&mut link)?;
         let sighting = Sighting {
             pid,
-            uid,
+            uid: owner,
             exe: exe_deleted.map(|_| Path::new(OsStr::from_bytes(&link))),
             exe_deleted: exe_deleted == Some(true),
             entry: &entry,

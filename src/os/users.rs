@@ -273,7 +273,8 @@ pub fn real_uid() -> u32 {
 
 /// Becomes `user` with these groups for good: groups, then gid, then uid, in
 /// real, effective and saved; then makes sure that all of it took hold and that
-/// there is no way back to root. After an error the process may be anything in
+/// there is no way back to root. A wish to end with the parent stays. After an
+/// error the process may be anything in
 /// between: it must end.
 pub fn become_user(user: &User, groups: &[u32]) -> io::Result<()> {
     let failed = |error: nix::Error, what: &str| {
@@ -282,9 +283,12 @@ pub fn become_user(user: &User, groups: &[u32]) -> io::Result<()> {
     };
     let wanted: Vec<Gid> = groups.iter().copied().map(Gid::from_raw).collect();
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    // The kernel forgets it with the old user (prctl(2), PR_SET_PDEATHSIG).
+    let with_parent = rustix::process::parent_process_death_signal()?;
     nix::unistd::setgroups(&wanted).map_err(|error| failed(error, "setgroups"))?;
     nix::unistd::setresgid(gid, gid, gid).map_err(|error| failed(error, "setresgid"))?;
     nix::unistd::setresuid(uid, uid, uid).map_err(|error| failed(error, "setresuid"))?;
+    rustix::process::set_parent_process_death_signal(with_parent)?;
 
     let uids = nix::unistd::getresuid().map_err(|error| failed(error, "getresuid"))?;
     let gids = nix::unistd::getresgid().map_err(|error| failed(error, "getresgid"))?;

@@ -1,6 +1,7 @@
 //! The resource agent of a cluster (D123): OCF's codes, by the path that
 //! clusters call it by.
 
+use super::{shared_data, snapshot};
 use crate::support::command::Command;
 use crate::support::{Outcome, Sandbox, executables, run_directory, wait_until};
 use std::fs;
@@ -22,6 +23,11 @@ scenarios![
     a_shutdown_longer_than_the_cluster_waits_is_said,
     a_stop_that_the_cluster_killed_keeps_nobody_waiting,
     wrong_calls_have_their_codes,
+    a_wrong_lotus_moves_no_server,
+    a_server_that_cannot_be_asked_to_quit_is_not_killed,
+    a_start_beside_one_waits_for_readiness_too,
+    what_a_passive_node_says_is_true needs Bindfs,
+    a_freeze_is_no_failure,
 ];
 
 /// The agent's path.
@@ -88,7 +94,7 @@ fn stop_leaves_no_process_no_ipc_no_lock() {
     act(&sandbox, "monitor").code(7);
     act(&sandbox, "stop")
         .code(0)
-        .stderr_has("nothing of it is left");
+        .stderr_has("databases were not closed cleanly");
     assert_eq!(crate::standin::ipc_left(&sandbox.data), 0);
     for name in [".rc_domino.host", "~notes.lck"] {
         assert!(!sandbox.data.join(name).exists(), "{name}");
@@ -110,7 +116,10 @@ fn a_forced_stop_is_a_success_that_is_told() {
     // NSD that does not kill either: the last resort does.
     sandbox.mode("ignore_quit=1\nnsd_kill_fails=1\n");
     act(&sandbox, "start").code(0);
-    act(&sandbox, "stop").code(0).says("Killed server");
+    act(&sandbox, "stop")
+        .code(0)
+        .says("Killed server")
+        .stderr_has("SIGKILL");
     act(&sandbox, "monitor").code(7);
     sandbox.mode("crash_on_stop=1\n");
     act(&sandbox, "start").code(0);
@@ -148,13 +157,14 @@ fn a_start_that_fails_says_why() {
     sandbox.mode("die_after_start=0\nexit_code=3\n");
     act(&sandbox, "start")
         .code(1)
-        .stderr_has("ocf-exit-reason:the server was not started");
+        .stderr_has("ocf-exit-reason:the server did not stay up");
     act(&sandbox, "monitor").code(7);
     // It may be another host's turn: nothing claims the data any more.
     assert!(!sandbox.data.join(".rc_domino.host").exists());
     sandbox.mode("");
     sandbox.file("domino_disabled", "");
-    act(&sandbox, "start").code(1).stderr_has("domino_disabled");
+    let disabled = "ocf-exit-reason:the server is disabled";
+    act(&sandbox, "start").code(1).stderr_has(disabled);
 }
 
 fn a_start_waits_for_readiness() {
@@ -182,6 +192,8 @@ fn probes_find_nothing_where_nothing_can_be() {
     unknown("monitor", "10000").code(5).stderr_has("gone9");
     unknown("start", "0").code(5);
     unknown("stop", "0").code(0);
+    let root = agent(&sandbox, "stop").env("OCF_RESKEY_user", "root");
+    root.run().code(0);
     // The data are on storage that another host has.
     let aside = sandbox.base.join("aside");
     fs::rename(&sandbox.data, &aside).unwrap();
@@ -209,7 +221,10 @@ fn probes_find_nothing_where_nothing_can_be() {
         .run()
         .code(0)
         .stderr_has("configuration cannot be read");
-    act(&sandbox, "stop").code(1).stderr_has("ocf-exit-reason:");
+    let refused = act(&sandbox, "stop").code(1);
+    let reason = "ocf-exit-reason:the server runs on, its shutdown could not begin:";
+    assert!(refused.said(reason), "{refused}");
+    assert!(refused.said("rc_domino_config:"), "{refused}");
     sandbox.kill();
 }
 
@@ -224,7 +239,7 @@ fn deeper_monitors_ask_the_console_and_the_port() {
         .build();
     let deep = |level: &str| {
         let command = agent(&sandbox, "monitor").env("OCF_CHECK_LEVEL", level);
-        command.env("OCF_RESKEY_CRM_meta_timeout", "7000").run()
+        command.env("OCF_RESKEY_CRM_meta_timeout", "13000").run()
     };
     deep("20").code(7);
     act(&sandbox, "start").code(0);
@@ -243,6 +258,8 @@ fn deeper_monitors_ask_the_console_and_the_port() {
         hangs.said("ocf-exit-reason:the console did not answer"),
         "{hangs}"
     );
+    // Who asked waits no longer.
+    assert_eq!(sandbox.processes(), everything);
     for pid in &everything {
         crate::standin::processes::signal(*pid, libc::SIGCONT);
     }
@@ -278,6 +295,10 @@ fn a_further_configuration_file() {
     fs::remove_file(&file).unwrap();
     with("start").code(5).says("No such file");
     with("validate-all").code(5);
+    let dash = agent(&sandbox, "start").env("OCF_RESKEY_config", "--take-over");
+    dash.run()
+        .code(5)
+        .stderr_has("ocf-exit-reason:--take-over: No such file");
     assert_eq!(sandbox.launches().len(), 1);
 }
 
@@ -341,4 +362,113 @@ fn wrong_calls_have_their_codes() {
         command.run().code(6).stderr_has(name);
     }
     assert!(sandbox.launches().is_empty());
+}
+
+/// Or one that names the next release already.
+fn a_wrong_lotus_moves_no_server() {
+    let mut sandbox = Sandbox::new();
+    act(&sandbox, "start").code(0);
+    let server = sandbox.servers();
+    let lotus = sandbox.lotus.clone();
+    sandbox.set("LOTUS", "/opt/hcl/domnio");
+    for level in ["0", "10", "20"] {
+        let command = agent(&sandbox, "monitor").env("OCF_CHECK_LEVEL", level);
+        command.run().code(0).stderr_has("/opt/hcl/domnio");
+    }
+    act(&sandbox, "stop")
+        .code(1)
+        .stderr_has("ocf-exit-reason:the server runs on")
+        .stderr_has("/opt/hcl/domnio");
+    act(&sandbox, "start").code(0);
+    assert_eq!(sandbox.servers(), server);
+    sandbox.set("LOTUS", &lotus);
+    // Nor does a data directory that is not there.
+    let data = sandbox.data.clone();
+    sandbox.set("DOMINO_DATA_PATH", "/local/notesdaat");
+    act(&sandbox, "monitor").code(0);
+    act(&sandbox, "stop")
+        .code(1)
+        .stderr_has("ocf-exit-reason:the server runs on")
+        .stderr_has("/local/notesdaat");
+    assert_eq!(sandbox.servers(), server);
+    sandbox.set("DOMINO_DATA_PATH", &data);
+    act(&sandbox, "stop").code(0);
+    assert!(sandbox.console().contains("Server shutdown complete"));
+}
+
+fn a_server_that_cannot_be_asked_to_quit_is_not_killed() {
+    let sandbox = Sandbox::new();
+    act(&sandbox, "start").code(0);
+    let server = sandbox.servers();
+    let lock = sandbox.data.join(".rc_domino.lock");
+    fs::remove_file(&lock).unwrap();
+    std::os::unix::fs::symlink("elsewhere", &lock).unwrap();
+    act(&sandbox, "stop")
+        .code(1)
+        .stderr_has("ocf-exit-reason:the server runs on")
+        .stderr_has("symbolic link");
+    assert_eq!(sandbox.servers(), server);
+    fs::remove_file(&lock).unwrap();
+    act(&sandbox, "stop").code(0);
+    assert!(sandbox.console().contains("Server shutdown complete"));
+}
+
+fn a_start_beside_one_waits_for_readiness_too() {
+    let sandbox = Sandbox::new();
+    sandbox.mode("start_delay=4\n");
+    sandbox.run(&["start"]).code(0);
+    assert!(!sandbox.console().contains(crate::support::server::UP));
+    let limit = |seconds: &str| {
+        agent(&sandbox, "start").env("OCF_RESKEY_CRM_meta_timeout", format!("{seconds}000"))
+    };
+    limit("6").run().code(1).stderr_has("ocf-exit-reason:");
+    let unasked = limit("6").env("OCF_RESKEY_ready", "false");
+    unasked.run().code(0);
+    limit("30").run().code(0);
+    assert!(sandbox.console().contains(crate::support::server::UP));
+    assert_eq!(sandbox.launches().len(), 1);
+    act(&sandbox, "stop").code(0);
+}
+
+fn what_a_passive_node_says_is_true() {
+    let sandbox = Sandbox::new();
+    let _mount = shared_data::Shared::on(&sandbox, "fuse.sshfs");
+    shared_data::foreign(&sandbox);
+    let stopped = act(&sandbox, "stop").code(0).stderr_has("other.example");
+    assert!(!stopped.said("by force"), "{stopped}");
+    act(&sandbox, "start")
+        .code(1)
+        .stderr_has("ocf-exit-reason:not started: host other.example");
+    let command = agent(&sandbox, "start").env("OCF_RESKEY_take_over", "true");
+    command.run().code(0);
+    act(&sandbox, "stop").code(0);
+    assert!(!sandbox.data.join(".rc_domino.host").exists());
+}
+
+/// A cluster that recovered a server frozen for a snapshot would spoil it.
+fn a_freeze_is_no_failure() {
+    let sandbox = Sandbox::new();
+    act(&sandbox, "start").code(0);
+    sandbox.run(&["snapshot", "freeze"]).code(0);
+    assert!(sandbox.servers().is_empty());
+    act(&sandbox, "monitor").code(0).stderr_has("frozen");
+    sandbox.run(&["snapshot", "thaw"]).code(0);
+    snapshot::back(&sandbox);
+    act(&sandbox, "monitor").code(0);
+    // A stop is the last word all the same.
+    sandbox.run(&["snapshot", "freeze"]).code(0);
+    act(&sandbox, "stop").code(0);
+    act(&sandbox, "monitor").code(7);
+    sandbox.run(&["snapshot", "thaw"]).code(0);
+    snapshot::no_keeper(&sandbox);
+    assert!(sandbox.servers().is_empty());
+    // A record that nobody keeps any more says nothing.
+    act(&sandbox, "start").code(0);
+    sandbox.run(&["snapshot", "freeze"]).code(0);
+    let record = fs::read(snapshot::record(&sandbox)).unwrap();
+    sandbox.run(&["snapshot", "thaw"]).code(0);
+    snapshot::back(&sandbox);
+    act(&sandbox, "stop").code(0);
+    fs::write(snapshot::record(&sandbox), record).unwrap();
+    act(&sandbox, "monitor").code(7);
 }

@@ -3,6 +3,9 @@
 
 use crate::support::Sandbox;
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::PathBuf;
+use std::process::Command;
 
 scenarios![
     a_claim_lives_as_long_as_the_server,
@@ -12,15 +15,44 @@ scenarios![
     a_claim_that_cannot_be_written_is_told,
     what_a_server_left_behind_does_not_keep_the_next_one_down,
     a_data_directory_that_runs_elsewhere_is_left_alone needs Root,
+    a_dead_hosts_claim_waits_for_the_word needs Bindfs,
+    a_claim_that_cannot_be_read_is_somebodys needs Bindfs,
 ];
 
 const CLAIM: &str = ".rc_domino.host";
+
+/// The data directory on a filesystem that several hosts could have mounted.
+pub struct Shared(PathBuf);
+
+impl Shared {
+    /// Mounts one of this type (`fuse`, `fuse.NAME`) over it.
+    pub fn on(sandbox: &Sandbox, kind: &str) -> Shared {
+        let mut command = Command::new("bindfs");
+        if let Some(name) = kind.strip_prefix("fuse.") {
+            command.args(["-o", &format!("subtype={name}")]);
+        }
+        let data = &sandbox.data;
+        let mounted = command.args(["-o", "nonempty"]).args([data, data]).status();
+        assert!(mounted.unwrap().success());
+        let mounts = fs::read_to_string("/proc/mounts").unwrap();
+        let wanted = format!(" {} {kind} ", data.display());
+        assert!(mounts.contains(&wanted), "{wanted}: {mounts}");
+        Shared(data.clone())
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
 
 fn claim(sandbox: &Sandbox) -> Option<String> {
     fs::read_to_string(sandbox.data.join(CLAIM)).ok()
 }
 
-fn foreign(sandbox: &Sandbox) {
+/// Leaves another host's claim.
+pub fn foreign(sandbox: &Sandbox) {
     sandbox.file(CLAIM, "host=other.example\nmachine=00000000000000000000000000000000\nboot=x\nsince=2026-11-22 10:00:00 +0000\n");
 }
 
@@ -171,4 +203,66 @@ fn a_data_directory_that_runs_elsewhere_is_left_alone() {
     drop(held);
     sandbox.up();
     sandbox.down();
+}
+
+fn a_dead_hosts_claim_waits_for_the_word() {
+    let mut sandbox = Sandbox::new();
+    for kind in ["fuse.sshfs", "fuse"] {
+        let _mount = Shared::on(&sandbox, kind);
+        foreign(&sandbox);
+        for verb in ["start", "restart"] {
+            let refused = sandbox.run(&[verb]).code(1).stderr_has("other.example");
+            refused.stderr_has("rc_domino start --take-over");
+        }
+        assert!(sandbox.launches().is_empty() || kind == "fuse");
+        // It may run there: no snapshot is good.
+        let stopped = sandbox.run(&["stop"]).code(150);
+        stopped.stderr_has("does not run here, but host other.example");
+        assert!(claim(&sandbox).unwrap().contains("other.example"));
+        sandbox.run(&["start", "--take-over"]).code(0);
+        sandbox.wait_up();
+        assert!(!claim(&sandbox).unwrap().contains("other.example"));
+        sandbox.down();
+        assert!(claim(&sandbox).is_none());
+        // The word in the configuration.
+        foreign(&sandbox);
+        sandbox.set("DOMINO_TAKE_OVER", "yes");
+        sandbox.up().stderr_has("started all the same");
+        sandbox.down();
+        sandbox.forget("DOMINO_TAKE_OVER");
+        // A claim that is taken over for the next start of this boot.
+        foreign(&sandbox);
+        sandbox.run(&["__take-over"]).code(0);
+        sandbox.up();
+        sandbox.down();
+        // None, and none: nobody is asked.
+        sandbox.up();
+        sandbox.down();
+    }
+}
+
+fn a_claim_that_cannot_be_read_is_somebodys() {
+    let sandbox = Sandbox::new();
+    let _mount = Shared::on(&sandbox, "fuse.sshfs");
+    let closed = |text: &str| {
+        foreign(&sandbox);
+        let file = sandbox.data.join(CLAIM);
+        if text == "closed" {
+            chown(&file, Some(0), Some(0)).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        } else {
+            sandbox.file(CLAIM, text);
+        }
+    };
+    for text in ["closed", "", "host=\n", "\0\0\0", "nonsense"] {
+        closed(text);
+        let refused = sandbox.run(&["start"]).code(1).stderr_has(CLAIM);
+        refused.stderr_has("rc_domino start --take-over");
+        sandbox.run(&["stop"]).code(150).stderr_has(CLAIM);
+        sandbox.run(&["start", "--take-over"]).code(0);
+        sandbox.wait_up();
+        sandbox.down();
+        assert!(claim(&sandbox).is_none());
+    }
+    assert_eq!(sandbox.launches().len(), 5);
 }

@@ -12,6 +12,8 @@ pub enum Need {
     Root,
     /// Root, and sudo.
     Sudo,
+    /// Root, and bindfs: a filesystem that several hosts could have mounted.
+    Bindfs,
     /// Root, and csh.
     Csh,
     /// The shell zsh.
@@ -65,6 +67,8 @@ impl Scenario {
             Need::Fish => (!installed("fish")).then_some("fish is not installed"),
             _ if !is_root() => Some("needs root"),
             Need::Sudo if !installed("sudo") => Some("sudo is not installed"),
+            Need::Bindfs if !installed("bindfs") => Some("bindfs is not installed"),
+            Need::Bindfs if !Path::new("/dev/fuse").exists() => Some("there is no /dev/fuse"),
             Need::Csh if !installed("csh") && !installed("tcsh") => Some("csh is not installed"),
             _ => None,
         }

@@ -22,6 +22,8 @@ if [ -z "${CLUSTER_INSIDE:-}" ]; then
     CLUSTER_INSIDE=1 HA_ROOTFS=$ROOTFS exec unshare --net "$here/cluster.sh"
 fi
 workshop cluster
+background=()
+trap 'kill "${background[@]}" 2>/dev/null; clean' EXIT
 run=$$
 # Containers of this run, by node.
 ct_of() { echo "ha-$run-$1"; }
@@ -58,7 +60,7 @@ node() {
             /stage/standin install /opt/hcl/domino /tmp/unused --owner 4711:4711
             printf /local/notesdata >/opt/hcl/domino/standin.data
         else
-            /stage/standin install /opt/hcl/domino /local/notesdata --owner 4711:4711
+            /stage/standin install /opt/hcl/domino /local/notesdata --owner 4711:4711 --port 1352
         fi
         printf "DOMINO_PID_FILE=/run/notes/domino.pid\nDOMINO_SETTLE_SECONDS=0.2\n" >>/etc/sysconfig/rc_domino_config
         rm -f /etc/systemd/system/domino*.service; systemctl daemon-reload
@@ -186,13 +188,15 @@ wait_for 60 both_online node1
 on node1 pcs property set stonith-enabled=false || fail "pcs"
 on node1 pcs resource create dom ocf:nashcom:domino user=notes \
     op start timeout=60s op stop timeout=60s op monitor interval=2s timeout=20s \
-    op monitor interval=11s timeout=20s OCF_CHECK_LEVEL=10 >/dev/null || fail "pcs resource create"
+    op monitor interval=11s timeout=20s OCF_CHECK_LEVEL=10 \
+    op monitor interval=13s timeout=20s OCF_CHECK_LEVEL=20 >/dev/null || fail "pcs resource create"
 settled node1
 note "up in $((SECONDS - began)) s"
 if runs_on node1; then here_=node1 there=node2; else here_=node2 there=node1; fi
 alone_on $here_ $there || fail "not one server after the start"
 watch_for_two &
-witness=$!
+background+=($!)
+on $here_ test -s /run/notes/domino.pid || fail "the pid file has no directory"
 
 # ends_well SECONDS: the server runs again, on either node.
 comes_back() { [ -n "$(servers $here_)$(servers $there)" ]; }
@@ -234,6 +238,32 @@ alone_on $here_ $there || fail "it did not stay"
 echo "=== by hand beside the cluster"
 code 1 on $there rc_domino start
 said "on host $here_"
+
+echo "=== what moves no server: a typing error, a directory service that is down, a freeze"
+stays() {
+    sleep 8
+    alone_on $here_ $there || fail "moved by $1"
+    [ "$(servers $here_)" = "$pid" ] || fail "restarted by $1"
+    on node1 crm_mon -1 | grep -q FAILED && fail "failed by $1"
+}
+pid=$(servers $here_)
+config=/etc/sysconfig/rc_domino_config
+on $here_ sh -c "cp -p $config /root/config; echo LOTUS=/opt/hcl/domnio >>$config"
+sleep 6 # For one of each depth.
+stays "a wrong LOTUS"
+code 1 on $here_ rc_domino ocf stop
+said "runs on"
+on $here_ cp -p /root/config $config
+on $here_ sh -c 'cp -p /etc/passwd /root/passwd; sed -i /^notes:/d /etc/passwd'
+stays "a user who cannot be looked up"
+code 1 on $here_ rc_domino ocf stop
+on $here_ cp -p /root/passwd /etc/passwd
+code 0 on $here_ rc_domino snapshot freeze
+sleep 8
+comes_back && fail "started while it was frozen"
+code 0 on $here_ rc_domino snapshot thaw
+wait_for 20 alone_on $here_ $there
+on node1 crm_mon -1 | grep -q FAILED && fail "failed by a freeze"
 
 echo "=== a shutdown that hangs, longer than the cluster waits: failed, not moved"
 shared_mode ignore_quit=1
@@ -313,7 +343,7 @@ power_switch() {
     done
 }
 power_switch &
-power=$!
+background+=($!)
 on node1 pcs stonith create switch fence_lab pcmk_host_list='node1 node2' pcmk_host_check=static-list >/dev/null ||
     fail "pcs stonith create"
 on node1 pcs property set stonith-enabled=true
@@ -324,7 +354,6 @@ shared_mode ignore_quit=1
 fenced=$SECONDS
 on node1 pcs node standby $here_
 wait_for 90 runs_on $there
-kill $witness $power
 [ -e "$STATE/shared/.fenced-$here_" ] || fail "$here_ was not fenced"
 note "$here_ was fenced, its server runs on $there after $((SECONDS - fenced)) s"
 [ ! -e "$STATE/two-servers" ] || fail "two servers ran on one data directory at a time"

@@ -9,9 +9,7 @@ use crate::os::signals::{Signal, Signals};
 use crate::os::spawn::Launch;
 use crate::ui::Ui;
 use std::ffi::OsString;
-use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::ExitStatus;
 
 /// How such runs are begun.
 pub struct Siblings<'a> {
@@ -162,7 +160,7 @@ impl Siblings<'_> {
             })?;
             answers.push(Answer {
                 user: user.clone(),
-                exit: exit_of(end),
+                exit: switch::exit_of(end),
                 said: Vec::new(),
             });
         }
@@ -175,13 +173,6 @@ impl Siblings<'_> {
     /// The signal that has come and that nobody was told of, if one has.
     pub fn pending(&self) -> Option<Signal> {
         self.signals.pending()
-    }
-}
-
-fn exit_of(status: ExitStatus) -> Exit {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => Exit::of_code(u8::try_from(code).unwrap_or(1)),
-        (None, signal) => Exit::Signal(signal.and_then(|n| u8::try_from(n).ok()).unwrap_or(0)),
     }
 }
 

@@ -1,12 +1,16 @@
 //! The actions that change something: `start`, `stop`.
 
+use super::super::identity::Standing;
+use super::super::loading;
 use super::looking::too_long;
-use super::{Agent, LEFTOVERS, NOTHING, reason};
+use super::{Agent, LEFTOVERS, NOTHING, STATE, reason};
 use crate::error::Result;
 use crate::exit::{Exit, OcfExit};
 use crate::settings;
 use crate::ui::Ui;
-use std::time::Duration;
+use std::os::unix::fs::{DirBuilderExt, chown};
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// What is left of the cluster's own limit for telling what came of a start.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -14,15 +18,25 @@ const MARGIN: Duration = Duration::from_secs(5);
 /// How long a start waits for readiness where the cluster sets no limit.
 const READY_LIMIT: Duration = Duration::from_secs(300);
 
+/// How often a server that starts already is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// How long what a server left behind that is gone may take to end by itself.
 /// Nobody tells it to, and its databases are not closed cleanly in any case.
 const REMNANTS_LIMIT: u32 = 10;
 
 /// Starts the server; ends when it is ready, or has failed.
 pub fn start(agent: &Agent<'_>, ui: &mut Ui) -> Result<OcfExit> {
-    if agent.look("monitor", ui)? == Exit::Done {
-        return Ok(OcfExit::Success);
+    let limit = agent.parameters.limit.map_or(READY_LIMIT, |limit| {
+        limit.saturating_sub(MARGIN).max(Duration::from_secs(1))
+    });
+    if agent.look(STATE, ui)? == Exit::Done {
+        return match agent.parameters.ready {
+            true => wait_until_ready(agent, limit, ui),
+            false => Ok(OcfExit::Success),
+        };
     }
+    make_run_directory(agent, ui);
     // A crash may have left IPC that keeps the next server from its own.
     // Processes are not a start's to kill.
     if agent.look(LEFTOVERS, ui)? == Exit::Done {
@@ -30,60 +44,117 @@ pub fn start(agent: &Agent<'_>, ui: &mut Ui) -> Result<OcfExit> {
     }
     let mut verb = vec!["start".to_owned()];
     if agent.parameters.ready {
-        let limit = agent.parameters.limit.map_or(READY_LIMIT, |limit| {
-            limit.saturating_sub(MARGIN).max(Duration::from_secs(1))
-        });
         verb.push(format!("--wait={}", limit.as_secs()));
     }
     if agent.parameters.take_over {
         verb.push("--take-over".into());
     }
     let words: Vec<&str> = verb.iter().map(String::as_str).collect();
-    let exit = agent.run(&words, ui)?;
-    if exit != Exit::Done {
-        reason(ui, &format!("the server was not started: {}", told(exit)));
+    let started = agent.run(&words, ui)?;
+    if started.exit != Exit::Done {
+        reason(ui, &started.why());
     }
-    Ok(OcfExit::of(exit))
+    Ok(OcfExit::of(started.exit))
 }
 
-/// Stops the server. Success means that nothing of it is left on this host,
-/// whatever that took: then another may have its data. How clean it was is
-/// logged.
+/// For a server that somebody else has started, or a start before this one that
+/// took too long.
+fn wait_until_ready(agent: &Agent<'_>, limit: Duration, ui: &mut Ui) -> Result<OcfExit> {
+    let give_up = Instant::now() + limit;
+    while agent.ask(&["healthcheck", "ready"], ui)? != Exit::Done {
+        let now = Instant::now();
+        if agent.look(STATE, ui)? != Exit::Done {
+            reason(ui, "the server, which was starting, did not stay up");
+            return Ok(OcfExit::Generic);
+        }
+        if now >= give_up {
+            let seconds = limit.as_secs();
+            let text = format!(
+                "the server was running already, but is not ready after {seconds} seconds; it goes on starting"
+            );
+            reason(ui, &text);
+            return Ok(OcfExit::Generic);
+        }
+        std::thread::sleep(LOOK_EVERY.min(give_up - now));
+    }
+    Ok(OcfExit::Success)
+}
+
+/// The directory that the unit makes for DOMINO_PID_FILE, RuntimeDirectory=:
+/// /run/USER, nothing else, since this process is root.
+fn make_run_directory(agent: &Agent<'_>, ui: &mut Ui) {
+    let user = &agent.identity.user;
+    let directory = Path::new("/run").join(&user.name);
+    let file = settings::peek(&agent.call.root, &user.name, "DOMINO_PID_FILE");
+    let is_its = file.is_some_and(|(file, _)| Path::new(&file).parent() == Some(&directory));
+    if agent.identity.standing != Standing::Root || !is_its || directory.exists() {
+        return;
+    }
+    let made = std::fs::DirBuilder::new()
+        .mode(0o755)
+        .create(&directory)
+        .and_then(|()| chown(&directory, Some(user.uid), Some(user.gid)));
+    if let Err(cause) = made {
+        let text = format!("cannot make {}: {cause}", directory.display());
+        agent.note(ui, &text);
+    }
+}
+
+/// Stops the server. Success means that nothing of it is left on this host:
+/// then another may have its data. What it took is logged.
 pub fn stop(agent: &Agent<'_>, ui: &mut Ui) -> Result<OcfExit> {
     warn_of_limit(agent, ui);
-    let is_remnants = agent.look("monitor", ui)?.code() == OcfExit::Generic.code();
+    let before = agent.look(STATE, ui)?.code();
+    let is_remnants = before == OcfExit::Generic.code();
     let limit = is_remnants.then_some(REMNANTS_LIMIT);
-    let exit = agent.run_within(limit, &["stop"], ui)?;
-    match exit {
-        Exit::Done => {}
-        Exit::Unclean | Exit::Crashed => agent.note(
-            ui,
-            &format!(
-                "{}; nothing of it is left, so this stop is a success for the cluster",
-                exit.brief()
-            ),
-        ),
-        other => agent.note(ui, &format!("'rc_domino stop': {}", told(other))),
-    }
+    let stopped = agent.run_within(limit, &["stop", "--without-login"], ui)?;
+    let exit = stopped.exit;
     if matches!(exit, Exit::Signal(_)) || matches!(exit.code(), 129 | 130 | 143) {
         reason(ui, "the stop was asked to end before it was done");
         return Ok(OcfExit::Generic);
     }
-    if agent.look(LEFTOVERS, ui)?.code() != NOTHING {
+    let was_down = before == OcfExit::NotRunning.code();
+    let brief = match exit {
+        Exit::Done => None,
+        // A host that has nothing of it now has nothing to stop.
+        Exit::NotInstalled | Exit::NotConfigured if was_down => None,
+        // How the last run ended, here or elsewhere.
+        Exit::Unclean if was_down => stopped.warning.clone(),
+        Exit::Unclean | Exit::Crashed => Some(exit.brief().to_owned()),
+        _ => Some(format!("'rc_domino stop': {}", stopped.why())),
+    };
+    if let Some(brief) = brief {
+        agent.note(ui, &brief);
+    }
+    // To end one that was never asked to is nobody's wish.
+    if !stopped.quitting && agent.look(STATE, ui)? == Exit::Done {
+        let why = stopped.why();
+        reason(
+            ui,
+            &format!("the server runs on, its shutdown could not begin: {why}"),
+        );
+        return Ok(OcfExit::Generic);
+    }
+    let left = agent.look(LEFTOVERS, ui)?.code();
+    if left != NOTHING {
         agent.run(&["cleanup", "--yes"], ui)?;
     }
-    if agent.look("monitor", ui)?.code() == OcfExit::NotRunning.code() {
-        return Ok(OcfExit::Success);
+    if left == OcfExit::Generic.code() {
+        agent.note(
+            ui,
+            "what neither the shutdown nor NSD had ended was ended by SIGKILL",
+        );
     }
-    reason(
-        ui,
-        "processes of the server are left that could not be ended",
-    );
-    Ok(OcfExit::Generic)
-}
-
-fn told(exit: Exit) -> String {
-    format!("{} (exit code {})", exit.brief(), exit.code())
+    if agent.look(STATE, ui)?.code() != OcfExit::NotRunning.code() {
+        let mut text = "processes of the server are left that could not be ended".to_owned();
+        if exit != Exit::Done {
+            text.push_str(&format!("; 'rc_domino stop': {}", stopped.why()));
+        }
+        reason(ui, &text);
+        return Ok(OcfExit::Generic);
+    }
+    loading::note_for_init(agent.call, &agent.identity, false, ui);
+    Ok(OcfExit::Success)
 }
 
 /// The configuration is read as data only: this process is root.

@@ -1,38 +1,47 @@
 //! The actions that change nothing: `monitor`, `validate-all`.
 
-use super::super::{loading, with_work};
+use super::super::{loading, snapshot, with_work};
 use super::{Agent, reason};
 use crate::domino::belongings::Finder;
+use crate::domino::client::{self, Answer};
 use crate::domino::processes::{self, Role};
 use crate::domino::state::State;
-use crate::domino::{Partition, cleanup, client, nrpc};
+use crate::domino::{Partition, cleanup, nrpc};
 use crate::error::{Error, Result};
 use crate::exit::{Exit, OcfExit};
-use crate::os::process;
+use crate::os::process::{self, Pid, Sighting};
 use crate::ui::Ui;
-use std::ffi::OsStr;
-use std::path::Path;
 use std::time::Duration;
 
-/// A console command that every server knows and that costs it nothing.
-const QUESTION: &str = "show server";
-
-/// How long its console may take to answer it, at most.
+/// How long its console may take to answer, at most.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 
-/// What is left of the cluster's own limit for telling what came of it.
-const MARGIN: Duration = Duration::from_secs(5);
+/// What is left of the cluster's own limit for telling what came of it, and
+/// for ending a question that hangs.
+const MARGIN: Duration = Duration::from_secs(10);
 
 /// What the meta-data advise for a stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(720);
 
-/// Whether the server runs, and at greater depths whether it works.
+/// Whether the server runs, and at greater depths whether it works. One that
+/// is frozen for a snapshot is as it is to be: a start would spoil the
+/// snapshot, and whoever keeps the freeze starts the server again.
 pub fn monitor(agent: &Agent<'_>, ui: &mut Ui) -> Result<OcfExit> {
+    match snapshot::plain::stopped_by(agent.call, &agent.identity) {
+        Some(caller) => {
+            ui.aside(&format!("frozen for a snapshot ({caller})\n"));
+            Ok(OcfExit::Success)
+        }
+        None => state(agent, ui),
+    }
+}
+
+/// The same by its processes alone.
+pub fn state(agent: &Agent<'_>, ui: &mut Ui) -> Result<OcfExit> {
     ui.only_results();
-    let uid = agent.identity.user.uid;
     let partition = match loading::load_as(agent.call, &agent.identity, ui) {
         Ok(partition) => partition,
-        Err(error) => return without_configuration(agent, error, uid, ui),
+        Err(error) => return without_configuration(agent, error, ui),
     };
     let state = State::of(processes::find(&partition)?);
     match &state {
@@ -57,33 +66,69 @@ pub fn monitor(agent: &Agent<'_>, ui: &mut Ui) -> Result<OcfExit> {
 
 /// A configuration that cannot be read tells nothing of a server. Where none
 /// runs, none runs; one that does is not to be moved for a typing error.
-fn without_configuration(
-    agent: &Agent<'_>,
-    error: Error,
-    uid: u32,
-    ui: &mut Ui,
-) -> Result<OcfExit> {
-    let looks_like_one = |exe: Option<&Path>| {
-        exe.is_some_and(|exe| {
-            exe.file_name() == Some(OsStr::new("server"))
-                && exe.components().any(|part| part.as_os_str() == "notes")
-        })
-    };
-    let runs = process::any(uid, |sighting| looks_like_one(sighting.exe));
-    match runs.map_err(Error::Processes)? {
-        true => {
+fn without_configuration(agent: &Agent<'_>, error: Error, ui: &mut Ui) -> Result<OcfExit> {
+    match traces(agent.identity.user.uid, |_| true)? {
+        Some(Trace::Server(pid)) => {
             agent.note(
                 ui,
-                &format!("a server runs, but its configuration cannot be read: {error}"),
+                &format!(
+                    "a server runs (pid {pid}), but its configuration cannot be read: {error}"
+                ),
             );
             Ok(OcfExit::Success)
         }
-        false if agent.parameters.probe => Ok(OcfExit::NotRunning),
-        false => Err(error),
+        Some(Trace::Rest(pid)) => {
+            reason(
+                ui,
+                &format!("a Domino program is left (pid {pid}), and {error}"),
+            );
+            Ok(OcfExit::Generic)
+        }
+        None if agent.parameters.probe => Ok(OcfExit::NotRunning),
+        None => Err(error),
     }
 }
 
+/// What is seen of a Domino whose configuration is not known.
+pub enum Trace {
+    /// A server runs.
+    Server(Pid),
+    /// None does, but something of one is left.
+    Rest(Pid),
+}
+
+/// Looks for programs of any Domino, of one user or of all, that `count`.
+pub fn traces(
+    uid: impl Into<Option<u32>>,
+    mut count: impl FnMut(&Sighting<'_>) -> bool,
+) -> Result<Option<Trace>> {
+    let mut seen = None;
+    process::any(uid, |sighting| {
+        let Some(exe) = sighting.exe.filter(|exe| processes::is_some_dominos(exe)) else {
+            return false;
+        };
+        let name = exe.file_name().unwrap_or_default();
+        let role = processes::role_of(name, &sighting.arguments());
+        if role == Role::Client || !count(sighting) {
+            return false;
+        }
+        seen = Some(match role {
+            Role::Server => Trace::Server(sighting.pid),
+            _ => Trace::Rest(sighting.pid),
+        });
+        role == Role::Server
+    })
+    .map_err(Error::Processes)?;
+    Ok(seen)
+}
+
 fn deeper(agent: &Agent<'_>, partition: &Partition, state: &State, ui: &mut Ui) -> Result<OcfExit> {
+    // By a LOTUS that is wrong nobody can ask it, and nothing is wrong with it.
+    if let Err(error) = partition.require_installed() {
+        let processes = processes::list(state.processes());
+        agent.note(ui, &format!("the server runs ({processes}), but {error}"));
+        return Ok(OcfExit::Success);
+    }
     if agent.parameters.depth >= 10 && !console_answers(agent, partition, ui)? {
         return Ok(OcfExit::Generic);
     }
@@ -116,26 +161,13 @@ fn console_answers(agent: &Agent<'_>, partition: &Partition, ui: &mut Ui) -> Res
         None => ANSWER_LIMIT,
     };
     let limit = limit.min(ANSWER_LIMIT);
-    let sent = with_work(partition, ui, |work| {
-        client::ask(work, OsStr::new(QUESTION), limit, &mut |_| {})
-    })?;
-    let taken = sent.sender.is_some_and(|end| end.success());
-    if taken && sent.lines > 0 {
-        return Ok(true);
+    match with_work(partition, ui, |work| client::answers(work, limit))? {
+        Answer::Yes => Ok(true),
+        Answer::No(why) => {
+            reason(ui, &format!("the console did not answer: {why}"));
+            Ok(false)
+        }
     }
-    reason(
-        ui,
-        &format!(
-            "the console did not answer '{QUESTION}' within {} seconds{}",
-            limit.as_secs(),
-            match sent.sender {
-                None => ": 'server -c' still waits".to_owned(),
-                Some(end) if !end.success() => format!(": 'server -c' {}", end.describe()),
-                Some(_) => String::new(),
-            }
-        ),
-    );
-    Ok(false)
 }
 
 /// Whether the resource can work on this host.

@@ -6,18 +6,22 @@
 
 mod changing;
 mod looking;
+mod nobody;
 mod parameters;
 
 use super::identity::{self, Identity, Standing};
 use super::{Call, switch};
 use crate::domino::Reporter;
+use crate::domino::stop::QUITTING;
 use crate::error::{Error, Result, shown};
 use crate::exit::{Exit, OcfExit};
+use crate::os::crew::{Voice, run_together};
+use crate::os::signals::Signals;
 use crate::os::spawn::{Launch, Stream};
 use crate::os::syslog::{self, Severity};
 use crate::ui::Ui;
 use parameters::Parameters;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 /// Where the system's log listens.
@@ -40,9 +44,9 @@ pub fn run(call: &Call, action: Option<&str>, ui: &mut Ui) -> Exit {
             ui.line("usage: domino start|stop|monitor|status|meta-data|validate-all");
             Ok(OcfExit::Success)
         }
-        Some(action @ ("start" | "stop" | "monitor" | "status" | "validate-all" | LEFTOVERS)) => {
-            act(call, action, ui)
-        }
+        Some(
+            action @ ("start" | "stop" | "monitor" | "status" | "validate-all" | STATE | LEFTOVERS),
+        ) => act(call, action, ui),
         Some(_) => Ok(OcfExit::Unimplemented),
         None => Ok(OcfExit::Arguments),
     };
@@ -56,6 +60,9 @@ pub fn run(call: &Call, action: Option<&str>, ui: &mut Ui) -> Exit {
 /// Internal action: whether a cleanup would find IPC (0), processes too (1), or
 /// [`NOTHING`].
 const LEFTOVERS: &str = "leftovers";
+
+/// Internal action: what a `monitor` answers of the processes alone.
+const STATE: &str = "state";
 
 /// Nothing is left.
 const NOTHING: u8 = OcfExit::NotRunning.code();
@@ -80,18 +87,7 @@ fn act(call: &Call, action: &str, ui: &mut Ui) -> Result<OcfExit> {
     };
     let identity = match identity::settle(&named) {
         Ok(identity) => identity,
-        // Nothing can run for a user who is not there.
-        Err(error @ Error::UnknownUser(_)) => {
-            return Ok(match action {
-                "stop" => OcfExit::Success,
-                "monitor" | "status" if parameters.probe => OcfExit::NotRunning,
-                _ => {
-                    reason(ui, &error.to_string());
-                    OcfExit::Installed
-                }
-            });
-        }
-        Err(error) => return Err(error),
+        Err(error) => return nobody::act(&named, action, parameters.probe, error, ui),
     };
     if identity.standing == Standing::Other {
         reason(ui, "only root and the Domino user himself can do this");
@@ -106,6 +102,7 @@ fn act(call: &Call, action: &str, ui: &mut Ui) -> Result<OcfExit> {
         "start" => changing::start(&agent, ui),
         "stop" => changing::stop(&agent, ui),
         "validate-all" => looking::validate(&agent, ui),
+        STATE => looking::state(&agent, ui),
         LEFTOVERS => looking::leftovers(&agent, ui),
         _ => looking::monitor(&agent, ui),
     }
@@ -120,6 +117,48 @@ fn reason(ui: &mut Ui, text: &str) {
     }
 }
 
+/// Something for the log that is no failure: of an action that succeeds the
+/// cluster keeps no output, so it goes to the system's log, too.
+fn note(call: &Call, text: &str, ui: &mut Ui) {
+    ui.warn(text);
+    if let Some(instance) = call.variable("OCF_RESOURCE_INSTANCE") {
+        let who = format!("domino({})", shown(instance));
+        syslog::write(Path::new(LOG), Severity::Warning, &who, text);
+    }
+}
+
+/// What another verb of this program answered and said.
+struct Answer {
+    exit: Exit,
+    /// Its error.
+    error: Option<String>,
+    /// Its last warning.
+    warning: Option<String>,
+    /// Whether it told the server to quit.
+    quitting: bool,
+}
+
+impl Answer {
+    /// Takes down what matters of a line.
+    fn hear(&mut self, voice: Voice, line: &[u8]) {
+        let line = String::from_utf8_lossy(line);
+        match (voice, line.strip_prefix("rc_domino: ")) {
+            (Voice::Out, _) => self.quitting |= line == QUITTING,
+            (Voice::Err, Some(text)) => match text.strip_prefix("warning: ") {
+                Some(warning) => self.warning = Some(warning.to_owned()),
+                None => self.error = self.error.take().or_else(|| Some(text.to_owned())),
+            },
+            (Voice::Err, None) => {}
+        }
+    }
+
+    /// Why it did not do what it was to do.
+    fn why(&self) -> String {
+        let code = || format!("{} (exit code {})", self.exit.brief(), self.exit.code());
+        self.error.clone().unwrap_or_else(code)
+    }
+}
+
 /// One call of the agent.
 struct Agent<'a> {
     call: &'a Call,
@@ -129,21 +168,51 @@ struct Agent<'a> {
 
 impl Agent<'_> {
     /// Runs another verb of this program for the same server.
-    fn run(&self, verb: &[&str], ui: &mut Ui) -> Result<Exit> {
+    fn run(&self, verb: &[&str], ui: &mut Ui) -> Result<Answer> {
         self.run_within(None, verb, ui)
     }
 
     /// The same, with another limit for a shutdown, in seconds, where there is
     /// none of the cluster's own that is shorter.
-    fn run_within(&self, limit: Option<u32>, verb: &[&str], ui: &mut Ui) -> Result<Exit> {
+    fn run_within(&self, limit: Option<u32>, verb: &[&str], ui: &mut Ui) -> Result<Answer> {
         let own = self.call.shutdown_timeout;
         let limit = own.into_iter().chain(limit).min();
-        switch::run_in_front(self.launch(limit, verb)?, ui)
+        let launch = self.launch(limit, verb)?;
+        let program = launch.program.clone();
+        let signals = Signals::block().map_err(Error::system("hold back signals"))?;
+        let mut answer = Answer {
+            exit: Exit::Failed,
+            error: None,
+            warning: None,
+            quitting: false,
+        };
+        let mut together = run_together(vec![launch], &signals, &mut |_, voice, line| {
+            answer.hear(voice, line);
+            let text = [line, b"\n"].concat();
+            match voice {
+                Voice::Out => ui.bytes(&text),
+                Voice::Err => ui.aside_bytes(&text),
+            }
+        })
+        .map_err(Error::system("watch what was started"))?;
+        if let Some(end) = together.ends.pop() {
+            answer.exit = switch::exit_of(end.map_err(|cause| Error::Program {
+                program: program.into(),
+                cause,
+            })?);
+        }
+        Ok(answer)
     }
 
-    /// The same, silently and with a level-0 monitor's environment.
+    /// Looks, silently, by an action of the agent's own.
     fn look(&self, action: &str, ui: &mut Ui) -> Result<Exit> {
-        let mut launch = self.launch(self.call.shutdown_timeout, &["ocf", action])?;
+        self.ask(&["ocf", action], ui)
+    }
+
+    /// Runs a verb that only looks, silently and with a level-0 monitor's
+    /// environment.
+    fn ask(&self, verb: &[&str], ui: &mut Ui) -> Result<Exit> {
+        let mut launch = self.launch(self.call.shutdown_timeout, verb)?;
         launch.env.retain(|(name, _)| name != "OCF_CHECK_LEVEL");
         launch.stderr = Stream::Null;
         launch.stdout = Stream::Null;
@@ -152,17 +221,18 @@ impl Agent<'_> {
 
     fn launch(&self, limit: Option<u32>, verb: &[&str]) -> Result<Launch> {
         let mut launch = Launch::new(switch::own_program()?);
-        let mut option = |name: &str, value: Option<OsString>| {
-            if let Some(value) = value {
-                launch.args.extend([name.into(), value]);
-            }
+        // A value may begin with a dash.
+        let mut option = |name: &str, value: Option<&OsStr>| {
+            launch.args.extend(value.map(|value| {
+                let mut option = OsString::from(name);
+                option.push(value);
+                option
+            }));
         };
-        option("--user", Some(self.identity.user.name.clone()));
-        option("--config", self.call.config.clone());
-        option(
-            "--shutdown-timeout",
-            limit.map(|seconds| seconds.to_string().into()),
-        );
+        let limit = limit.map(|seconds| OsString::from(seconds.to_string()));
+        option("--user=", Some(&self.identity.user.name));
+        option("--config=", self.call.config.as_deref());
+        option("--shutdown-timeout=", limit.as_deref());
         // The cluster kills an agent that takes too long: a stop must not go on
         // behind its back and keep the lock from the next one.
         launch.args.extend(["--tied".into(), "--direct".into()]);
@@ -171,14 +241,7 @@ impl Agent<'_> {
         Ok(launch)
     }
 
-    /// Something for the log that is no failure: of an action that succeeds the
-    /// cluster keeps no output, so it goes to the system's log, too.
     fn note(&self, ui: &mut Ui, text: &str) {
-        ui.warn(text);
-        let instance = self.call.variable("OCF_RESOURCE_INSTANCE");
-        if let Some(instance) = instance {
-            let who = format!("domino({})", shown(instance));
-            syslog::write(Path::new(LOG), Severity::Warning, &who, text);
-        }
+        note(self.call, text, ui);
     }
 }

@@ -152,6 +152,25 @@ pub fn spoil(work: &mut Work) {
     tell(&place, &Request::Started, work.signals);
 }
 
+/// Who has stopped this server for a snapshot that is not over, and will start
+/// it again. Then a cluster has nothing to recover.
+pub fn stopped_by(call: &Call, identity: &Identity) -> Option<String> {
+    let place = Place::of(&call.root, identity.user.uid);
+    match Record::load(&place) {
+        Found::Here(record)
+            if record.phase.is_live()
+                && record.mode == Mode::Stop
+                && record.was_running
+                && !record.stay_down
+                && record.broken.is_none()
+                && super::status::is_kept(&place) =>
+        {
+            Some(record.caller)
+        }
+        _ => None,
+    }
+}
+
 /// Tells the keeper; whether it heard.
 fn tell(place: &Place, what: &Request, signals: &Signals) -> bool {
     let Ok(Some(mut session)) = Session::open(place) else {

@@ -76,7 +76,8 @@ pub fn run(call: &Call, json: bool, ui: &mut Ui) -> Result<Exit> {
     })
 }
 
-fn is_kept(place: &Place) -> bool {
+/// Whether somebody keeps the freeze that is recorded.
+pub fn is_kept(place: &Place) -> bool {
     place.keeper_lock().exists() && matches!(Lock::try_acquire(&place.keeper_lock()), Ok(None))
 }
 
