@@ -120,7 +120,7 @@ pub fn stop(agent: &Agent<'_>, ui: &mut Ui) -> Result<OcfExit> {
         Exit::NotInstalled | Exit::NotConfigured if was_down => None,
         // How the last run ended, here or elsewhere.
         Exit::Unclean if was_down => stopped.warning.clone(),
-        Exit::Unclean | Exit::Crashed => Some(exit.brief().to_owned()),
+        Exit::Unclean | Exit::Crashed => Some(exit.brief().into_owned()),
         _ => Some(format!("'rc_domino stop': {}", stopped.why())),
     };
     if let Some(brief) = brief {
