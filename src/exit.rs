@@ -112,7 +112,9 @@ impl Exit {
             .into_iter()
             .find(|exit| exit.code() == code)
             .unwrap_or(match code {
-                129..150 => Exit::Signal(code - 128),
+                // Signals that end programs. Others' programs have codes of
+                // their own up there.
+                129 | 130 | 131 | 134 | 135 | 137 | 139 | 143 => Exit::Signal(code - 128),
                 _ => Exit::Passed(code),
             })
     }

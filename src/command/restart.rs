@@ -129,7 +129,13 @@ pub fn through_unit(
             error.exit()
         });
     }
-    await_turn(arguments, &held)?;
+    // The stop has begun: a signal, or a wait that fails, comes too late.
+    if let Err(error) = await_turn(arguments, &held) {
+        ui.warn(&match error {
+            Error::Interrupted { signal, .. } => goes_on(signal),
+            other => other.to_string(),
+        });
+    }
     let started = start::in_any_case(call, identity, arguments, Some(held), ui)?;
     Ok(verdict(stopped, tool, started))
 }
@@ -137,11 +143,15 @@ pub fn through_unit(
 /// Tells of the signals that came while a restart had to go on.
 pub fn tell_held(held: &Signals, ui: &mut Ui) {
     while let Some(signal) = held.pending() {
-        ui.warn(&format!(
-            "{}: a restart whose stop has begun goes on to its end; the server is not left down",
-            signal_name(number(signal))
-        ));
+        ui.warn(&goes_on(number(signal)));
     }
+}
+
+fn goes_on(signal: u8) -> String {
+    format!(
+        "{}: a restart whose stop has begun goes on to its end; the server is not left down",
+        signal_name(signal)
+    )
 }
 
 /// Whether a stop that answered this left nothing running and was not broken

@@ -29,8 +29,11 @@ use std::time::{Duration, Instant};
 /// in the background, such as the compression of a log.
 const BACKGROUND_LIMIT: Duration = Duration::from_secs(10);
 
-/// How often a stop that failed is tried while the server lives.
+/// How often the clearing is tried that failed after a server.
 const TRIES: u32 = 3;
+
+/// How often it is said that something is tried again, in tries.
+const SAY_EVERY: u32 = 60;
 
 /// The pause before something is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -237,11 +240,20 @@ impl Service<'_> {
             drop(lock);
             tries += 1;
             // All was done then that can be done.
-            let done = matches!(error, Error::StillRunning(_)) || tries == TRIES;
-            if done || processes::find(self.partition).is_ok_and(|left| left.is_empty()) {
+            if matches!(error, Error::StillRunning(_)) || Instant::now() >= until {
                 return Err(error);
             }
-            work.reporter.warn(&format!("{error}; once more"));
+            // A server that lives may not have been told to quit: without this
+            // process nobody would.
+            let left = processes::find(self.partition).map(State::of);
+            if left.is_ok_and(|left| {
+                left.processes().is_empty() || tries >= TRIES && !left.is_running()
+            }) {
+                return Err(error);
+            }
+            if tries <= TRIES || tries % SAY_EVERY == 0 {
+                work.reporter.warn(&format!("{error}; once more"));
+            }
             std::thread::sleep(AGAIN);
         }
     }
@@ -365,11 +377,11 @@ fn lock_or_none(work: &mut Work, until: Instant) -> Lock {
     }
 }
 
-/// Errors in a row while the server is stayed with.
+/// Errors, one after the other, while the server is stayed with.
 #[derive(Default)]
 struct Trouble {
-    count: u32,
-    last: Option<Instant>,
+    /// When the first of them came, and the last.
+    since: Option<(Instant, Instant)>,
 }
 
 /// What such an error comes to.
@@ -383,16 +395,20 @@ impl Trouble {
     /// A host may be short of descriptors or memory for a while: that is no
     /// reason to stop a server.
     fn bear(&mut self, work: &mut Work, error: Error) -> Bearing {
-        if self.last.is_none_or(|last| last.elapsed() > MOST_TROUBLE) {
-            self.count = 0;
-        }
-        self.count += 1;
-        self.last = Some(Instant::now());
-        if self.count == 1 {
-            work.reporter
-                .warn(&format!("{error}; trying again for {MOST_TROUBLE:?}"));
-        } else if AGAIN * self.count > MOST_TROUBLE {
-            return Bearing::Enough(error);
+        let now = Instant::now();
+        match &mut self.since {
+            // It was stayed with again in the meantime, if the last is older.
+            Some((first, last)) if *last + AGAIN * 5 > now => {
+                *last = now;
+                if *first + MOST_TROUBLE < now {
+                    return Bearing::Enough(error);
+                }
+            }
+            fresh => {
+                *fresh = Some((now, now));
+                work.reporter
+                    .warn(&format!("{error}; trying again for {MOST_TROUBLE:?}"));
+            }
         }
         std::thread::sleep(AGAIN);
         match work.signals.pending() {

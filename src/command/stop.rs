@@ -23,11 +23,11 @@ use std::time::Instant;
 
 /// Runs the verb; `keep_controller` for `quit`.
 pub fn run(call: &Call, arguments: LiveArgs, keep_controller: bool, ui: &mut Ui) -> Result<Exit> {
-    if arguments.after_run && run_ended_by_itself(call) {
+    let identity = identity::settle(call)?;
+    if arguments.after_run && run_ended_by_itself(call, &identity, ui)? {
         ui.line("'rc_domino run' ended by itself: there is nothing to make up for");
         return Ok(Exit::Done);
     }
-    let identity = identity::settle(call)?;
     let before = if arguments.for_snapshot {
         None
     } else {
@@ -42,11 +42,21 @@ pub fn run(call: &Call, arguments: LiveArgs, keep_controller: bool, ui: &mut Ui)
     Ok(exit)
 }
 
-/// Whether the service's main process was not killed (systemd.exec(5)): `run`
-/// has closed then whatever it started, and what else is there is not its own.
-fn run_ended_by_itself(call: &Call) -> bool {
-    let mut environment = call.environment.iter();
-    environment.any(|(name, value)| name == "EXIT_CODE" && value == "exited")
+/// Whether the service's main process ended by itself (systemd.exec(5)): `run`
+/// has closed then whatever it started, and what else is there, such as a
+/// compact that kept it from a start, is not its own. With 1 it may have left a
+/// server that it could not stop.
+fn run_ended_by_itself(call: &Call, identity: &Identity, ui: &mut Ui) -> Result<bool> {
+    let is =
+        |variable: &str, text: &str| call.variable(variable).is_some_and(|value| value == text);
+    if !is("EXIT_CODE", "exited") {
+        return Ok(false);
+    }
+    if !is("EXIT_STATUS", "1") {
+        return Ok(true);
+    }
+    let partition = loading::load_as(call, identity, ui)?;
+    Ok(processes::server(&partition)?.is_none())
 }
 
 fn stop_it(

@@ -9,6 +9,7 @@ use crate::error::{Error, Result, shown};
 use crate::os::files::is_executable;
 use crate::settings::{DatabaseBackup, Settings};
 use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -63,8 +64,15 @@ pub fn maintain(work: &mut Work, which: Maintenance, options: &[OsString]) -> Re
 fn was_broken_off(ended: &Result<ToolEnd>) -> bool {
     match ended {
         Ok(ToolEnd::Ended(status)) => status.code().is_none(),
-        Ok(ToolEnd::TimedOut) | Err(Error::Interrupted { .. }) => true,
-        Err(_) => false,
+        Ok(ToolEnd::TimedOut) => true,
+        // It was not begun: its log cannot be opened, it is not there.
+        Err(Error::File { .. }) => false,
+        Err(Error::Program { cause, .. }) => !matches!(
+            cause.kind(),
+            ErrorKind::NotFound | ErrorKind::PermissionDenied
+        ),
+        // Whatever keeps this program from watching it ends it.
+        Err(_) => true,
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io::Write;
+use std::sync::mpsc::channel;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,8 @@ struct State {
     queue: VecDeque<(Stream, Vec<u8>)>,
     /// In the queue and being written.
     bytes: usize,
+    /// Where to the piece goes that is being written.
+    writing: Option<Stream>,
     /// When the reader took something last, or had nothing to take.
     taken: Instant,
     /// Pieces that were let go.
@@ -96,6 +99,7 @@ pub fn open() {
         state: Mutex::new(State {
             queue: VecDeque::new(),
             bytes: 0,
+            writing: None,
             taken: Instant::now(),
             dropped: 0,
             end: None,
@@ -146,13 +150,30 @@ impl Outlet {
         self.changed.notify_all();
     }
 
-    /// Waits until all is written, or its reader takes no more.
+    /// Waits until all is written, or its reader takes no more. Errors behind
+    /// output that nobody takes may have a reader of their own.
     pub fn finish(&self) {
         self.end();
         let mut state = self.lock();
         while state.bytes > 0 && !state.is_stuck() && !state.is_over() {
             state = self.wait(state);
         }
+        if !matches!(state.writing, Some(Stream::Out)) {
+            return;
+        }
+        let mut errors = Vec::new();
+        for (stream, bytes) in &state.queue {
+            if matches!(stream, Stream::Error) {
+                errors.extend_from_slice(bytes);
+            }
+        }
+        drop(state);
+        let (done, written) = channel();
+        std::thread::spawn(move || {
+            Stream::Error.write(&errors);
+            let _ = done.send(());
+        });
+        let _ = written.recv_timeout(PATIENCE);
     }
 
     fn write(&self) {
@@ -165,9 +186,11 @@ impl Outlet {
                     .unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
+            state.writing = Some(stream);
             drop(state);
             stream.write(&bytes);
             state = self.lock();
+            state.writing = None;
             state.bytes -= bytes.len();
             state.taken = Instant::now();
             let dropped = std::mem::take(&mut state.dropped);

@@ -36,6 +36,8 @@ scenarios![
     a_lock_that_cannot_be_had_keeps_no_stop,
     a_signal_during_fault_recovery_keeps_the_server_down,
     after_run_only_a_killed_one_is_made_up_for,
+    a_stop_that_cannot_begin_is_tried_until_it_can,
+    errors_pass_an_output_that_nobody_reads,
     the_socket_is_not_handed_on,
     a_grace_that_is_too_short_is_said,
     what_comes_before_the_shutdown_needs_grace_too,
@@ -516,14 +518,60 @@ fn a_signal_during_fault_recovery_keeps_the_server_down() {
 fn after_run_only_a_killed_one_is_made_up_for() {
     let sandbox = sandbox(&[]);
     sandbox.up();
-    let stop = |code: &str| {
+    let stop = |code: &str, status: &str| {
         let command = sandbox.command(&["stop", "--after-run"]);
-        command.env("EXIT_CODE", code).run().code(0);
+        let command = command.env("EXIT_CODE", code).env("EXIT_STATUS", status);
+        command.run().code(0);
     };
-    stop("exited");
+    // It refused to start, for a reason that a server outside of it can have.
+    stop("exited", "153");
     assert_eq!(sandbox.servers().len(), 1);
-    stop("killed");
+    stop("killed", "KILL");
     assert!(sandbox.processes().is_empty());
+    // It could not stop the server.
+    sandbox.up();
+    stop("exited", "1");
+    assert!(sandbox.processes().is_empty());
+}
+
+/// Nobody else would tell the server to quit.
+fn a_stop_that_cannot_begin_is_tried_until_it_can() {
+    let sandbox = sandbox(&[]);
+    let (running, _manager) = up(&sandbox);
+    let mode = |mode| fs::Permissions::from_mode(mode);
+    fs::set_permissions(&sandbox.data, mode(0)).unwrap();
+    running.signal(libc::SIGTERM);
+    std::thread::sleep(Duration::from_secs(5));
+    fs::set_permissions(&sandbox.data, mode(0o755)).unwrap();
+    let outcome = running.outcome().code(0).stderr_has("once more");
+    nothing_left(&sandbox, &outcome);
+    assert!(sandbox.console().contains("Server shutdown complete"));
+}
+
+/// Somebody may read the one who does not read the other.
+fn errors_pass_an_output_that_nobody_reads() {
+    let sandbox = sandbox(&[
+        ("DOMINO_DOCKER_STDOUT", "yes"),
+        ("DOMINO_SHUTDOWN_TIMEOUT", "3"),
+    ]);
+    sandbox.mode("flood=3000\nignore_quit=1\n");
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = sandbox.command(&["run"]).prepared();
+    let errors = sandbox.base.join("errors");
+    command.stdin(std::process::Stdio::null());
+    command
+        .stdout(writer)
+        .stderr(fs::File::create(&errors).unwrap());
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    sandbox.wait_up();
+    std::thread::sleep(Duration::from_secs(2));
+    signal(child.id() as i32, libc::SIGTERM);
+    wait_until("it ends", || child.try_wait().unwrap().is_some());
+    assert_eq!(child.wait().unwrap().code(), Some(150));
+    let said = fs::read_to_string(&errors).unwrap();
+    assert!(said.contains("do not trust a snapshot"), "{said}");
+    drop(reader);
 }
 
 fn the_socket_is_not_handed_on() {

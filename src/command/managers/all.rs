@@ -163,7 +163,8 @@ impl All<'_> {
             ui.line(&format!("== {} ==", shown(&row.user)));
             let exit = switch::run_in_front(launch, ui)?;
             row.exit = Some(exit);
-            if matches!(exit, Exit::Signal(_)) {
+            // Whoever ends one of them by these wants an end of all.
+            if matches!(exit, Exit::Signal(1 | 2 | 15)) {
                 break;
             }
         }

@@ -109,7 +109,7 @@ pub fn stop(agent: &Agent<'_>, ui: &mut Ui) -> Result<OcfExit> {
     let limit = is_remnants.then_some(REMNANTS_LIMIT);
     let stopped = agent.run_within(limit, &["stop", "--without-login"], ui)?;
     let exit = stopped.exit;
-    if matches!(exit, Exit::Signal(_)) || matches!(exit.code(), 129 | 130 | 143) {
+    if matches!(exit, Exit::Signal(_)) {
         reason(ui, "the stop was asked to end before it was done");
         return Ok(OcfExit::Generic);
     }
@@ -136,10 +136,8 @@ pub fn stop(agent: &Agent<'_>, ui: &mut Ui) -> Result<OcfExit> {
         return Ok(OcfExit::Generic);
     }
     let left = agent.look(LEFTOVERS, ui)?.code();
-    if left != NOTHING {
-        agent.run(&["cleanup", "--yes"], ui)?;
-    }
-    if left == OcfExit::Generic.code() {
+    let ended = left != NOTHING && agent.run(&["cleanup", "--yes"], ui)?.exit == Exit::Done;
+    if ended && left == OcfExit::Generic.code() {
         agent.note(
             ui,
             "what neither the shutdown nor NSD had ended was ended by SIGKILL",
