@@ -318,15 +318,9 @@ pub fn unit_to_start(call: &Call, identity: &Identity) -> Result<Option<Unit>> {
 /// How long a start or stop waits for another, as far as it can be told
 /// without becoming the Domino user.
 pub fn lock_timeout(call: &Call, identity: &Identity) -> Duration {
-    const MARGIN: Duration = Duration::from_secs(60);
-    let peek = |name| crate::settings::peek_seconds(&call.root, &identity.user.name, name);
-    let shutdown = call
-        .shutdown_timeout
-        .map(|seconds| Duration::from_secs(seconds.into()));
-    peek("DOMINO_LOCK_TIMEOUT").unwrap_or_else(|| {
-        let shutdown = shutdown.or_else(|| peek("DOMINO_SHUTDOWN_TIMEOUT"));
-        shutdown.unwrap_or_default() + MARGIN
-    })
+    let given = call.shutdown_timeout;
+    let shutdown = given.map(|seconds| Duration::from_secs(seconds.into()));
+    crate::settings::peek_lock_timeout(&call.root, &identity.user.name, shutdown)
 }
 
 /// Whether systemctl is to be called through sudo.

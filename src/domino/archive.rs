@@ -18,7 +18,6 @@ use crate::error::{Error, Result, shown};
 use crate::os::lock::{Lock, try_exclusive};
 use crate::os::signals::Signal;
 use crate::os::spawn::Launch;
-use crate::os::wait::wait_any;
 use in_place::Cut;
 use packing::{Form, Packer};
 use std::ffi::{OsStr, OsString};
@@ -137,11 +136,7 @@ fn hold(work: &mut Work, log: &Path) -> Result<Option<File>> {
                 seconds: work.partition.settings.lock_timeout().as_secs(),
             });
         }
-        let wake = wait_any(&[], Some(work.signals), &[], Some(Instant::now() + STEP))
-            .map_err(Error::system("wait for the console log"))?;
-        if let Some(signal) = wake.signal {
-            return Err(work.interrupted(signal, "the console log was not archived"));
-        }
+        work.pause(Instant::now() + STEP, "the console log was not archived")?;
     }
 }
 

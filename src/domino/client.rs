@@ -8,7 +8,6 @@ use super::state::State;
 use super::tools::{Tool, ToolEnd, Work, launch, output_to_log, program_failed, run_to_log};
 use crate::error::{Error, Result};
 use crate::os::spawn::Child;
-use crate::os::wait::wait_any;
 use std::ffi::OsStr;
 use std::time::{Duration, Instant};
 
@@ -89,15 +88,11 @@ pub fn ask(
             return Ok(Sent { sender, lines });
         }
         let step = until.min(now + LOOK_EVERY);
-        let wake = wait_any(&[], Some(work.signals), &[], Some(step))
-            .map_err(Error::system("wait for an answer"))?;
-        if let Some(signal) = wake.signal {
-            let state = format!(
-                "the command was sent; its output goes on in {}",
-                log.path().display()
-            );
-            return Err(work.interrupted(signal, state));
-        }
+        let log = log.path().display();
+        work.pause(
+            step,
+            &format!("the command was sent; its output goes on in {log}"),
+        )?;
     }
 }
 
@@ -132,11 +127,7 @@ pub fn answers(work: &mut Work, limit: Duration) -> Result<Answer> {
             )));
         }
         let step = until.min(Instant::now() + LOOK_EVERY);
-        let wake = wait_any(&[], Some(work.signals), &[], Some(step))
-            .map_err(Error::system("wait for an answer"))?;
-        if let Some(signal) = wake.signal {
-            return Err(work.interrupted(signal, "the console was being asked"));
-        }
+        work.pause(step, "the console was being asked")?;
     }
     Ok(Answer::Yes)
 }

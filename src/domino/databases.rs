@@ -23,7 +23,8 @@ pub enum Maintenance {
 }
 
 /// Runs a maintenance tool with these options, its output going to the
-/// console log, and tells how far it is. The options are split as the shell would split the setting.
+/// console log, and tells how far it is. The options are split as the shell
+/// would split the setting.
 pub fn maintain(work: &mut Work, which: Maintenance, options: &[OsString]) -> Result<ToolEnd> {
     let program = program_of(work, which);
     let log = ServerLog::of(work.partition);

@@ -8,7 +8,7 @@ use crate::os::users::{self, User};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Where configurations lie.
 const DIRECTORY: &str = "/etc/sysconfig";
@@ -21,9 +21,6 @@ const CONFIGURED: &str = "DOMINO_CONFIGURED";
 
 /// Names the servers and their order.
 const LIST: &str = "DOMINO_PARTITIONS";
-
-/// Where data directories lie that are not configured.
-const DATA_BASE: &str = "/local/domino";
 
 /// The largest configuration that is looked at, in bytes.
 const LARGEST: u64 = 1 << 20;
@@ -69,12 +66,7 @@ fn has_server(root: &Root, user: &OsStr) -> bool {
     if is_there(users::find_by_name(root, user)) {
         return true;
     }
-    let peek = |name| crate::settings::peek(root, user, name).map(|(value, _)| value.into());
-    let data: PathBuf = peek("DOMINO_DATA_PATH").unwrap_or_else(|| {
-        let base: Option<PathBuf> = peek("DOMINO_DATA_PATH_BASE");
-        let base = base.unwrap_or_else(|| DATA_BASE.into());
-        base.join(user).join("notesdata")
-    });
+    let data = crate::settings::peek_data_path(root, user);
     std::fs::metadata(data).is_ok_and(|found| !is_there(users::find_by_uid(root, found.uid())))
 }
 

@@ -286,14 +286,7 @@ fn announce(work: &mut Work) -> Result<()> {
             work.reporter
                 .info(&format!("Waiting {} after it", seconds(delay)));
             let until = Instant::now() + delay;
-            let wake = crate::os::wait::wait_any(&[], Some(work.signals), &[], Some(until))
-                .map_err(Error::system("wait"))?;
-            if let Some(signal) = wake.signal {
-                return Err(work.interrupted(
-                    signal,
-                    "the server was not told to quit and goes on running",
-                ));
-            }
+            work.pause(until, "the server was not told to quit and goes on running")?;
         }
     }
     Ok(())

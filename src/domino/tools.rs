@@ -10,11 +10,12 @@ use crate::os::process::Pid;
 use crate::os::signals::Signal;
 use crate::os::signals::Signals;
 use crate::os::spawn::{Launch, Stream};
+use crate::os::wait::wait_any;
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a verb works with: the partition, somebody to tell, and the signals
 /// that may ask it to end early.
@@ -28,6 +29,17 @@ pub struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// Waits until then. A signal ends that with an error; `state` says what now
+    /// is.
+    pub fn pause(&self, until: Instant, state: &str) -> Result<()> {
+        let wake =
+            wait_any(&[], Some(self.signals), &[], Some(until)).map_err(Error::system("wait"))?;
+        match wake.signal {
+            Some(signal) => Err(self.interrupted(signal, state)),
+            None => Ok(()),
+        }
+    }
+
     /// An error for a verb that was asked to end; `state` says what now is.
     pub fn interrupted(&self, signal: Signal, state: impl Into<String>) -> Error {
         Error::Interrupted {

@@ -328,7 +328,6 @@ mod tests {
     fn helper_holds_a_lock() {
         let path = std::env::var_os("LOCK_PATH").unwrap();
         let _lock = Lock::try_acquire(Path::new(&path)).unwrap().unwrap();
-        println!("held");
         let _ = io::stdin().read_line(&mut String::new());
     }
 

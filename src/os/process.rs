@@ -155,8 +155,9 @@ pub fn scan(uid: u32, mut wanted: impl FnMut(&Sighting<'_>) -> bool) -> io::Resu
 }
 
 /// Whether `wanted` accepts a process of user `uid` (none: of any user) in our
-/// own namespaces (see [`scan`]). Goes by pid, lowest first, and no further than to the first that
-/// is accepted; reads nothing of it that `wanted` does not ask for.
+/// own namespaces (see [`scan`]). Goes by pid, lowest first, and no further than
+/// to the first that is accepted; reads nothing of it that `wanted` does not ask
+/// for.
 pub fn any(
     uid: impl Into<Option<u32>>,
     mut wanted: impl FnMut(&Sighting<'_>) -> bool,

@@ -274,8 +274,7 @@ pub fn real_uid() -> u32 {
 /// Becomes `user` with these groups for good: groups, then gid, then uid, in
 /// real, effective and saved; then makes sure that all of it took hold and that
 /// there is no way back to root. A wish to end with the parent stays. After an
-/// error the process may be anything in
-/// between: it must end.
+/// error the process may be anything in between: it must end.
 pub fn become_user(user: &User, groups: &[u32]) -> io::Result<()> {
     let failed = |error: nix::Error, what: &str| {
         let name = user.name.to_string_lossy();

@@ -61,6 +61,16 @@ pub(super) fn find_lotus(root: &Root) -> PathBuf {
     installed.unwrap_or_else(|| root.path("/opt/hcl/domino"))
 }
 
+/// Where a user's data lie below DOMINO_DATA_PATH_BASE.
+pub(super) fn usual_data_path(base: &Path, user: &OsStr) -> PathBuf {
+    base.join(user).join("notesdata")
+}
+
+/// How long to wait for another start or stop where nothing else is configured.
+pub(super) fn usual_lock_timeout(shutdown: Duration) -> Duration {
+    shutdown + Duration::from_secs(60)
+}
+
 fn or_below<'a>(
     setting: &'a Setting<Option<PathBuf>>,
     default: impl FnOnce() -> PathBuf,
@@ -110,8 +120,7 @@ impl Settings {
     /// The data directory.
     pub fn data_path(&self) -> PathBuf {
         or_below(&self.configured.data_path, || {
-            let base = &self.data_path_base.value;
-            base.join(self.user()).join("notesdata")
+            usual_data_path(&self.data_path_base.value, self.user())
         })
     }
 
@@ -283,7 +292,7 @@ impl Settings {
     /// How long to wait for another start or stop: configured, else as long
     /// as a shutdown may take and a minute.
     pub fn lock_timeout(&self) -> Duration {
-        let default = || self.shutdown_timeout.value + Duration::from_secs(60);
+        let default = || usual_lock_timeout(self.shutdown_timeout.value);
         self.configured.lock_timeout.value.unwrap_or_else(default)
     }
 

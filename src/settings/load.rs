@@ -4,6 +4,7 @@
 use super::bash;
 use super::catalogue::{Configured, Entry, entry, is_known, nearest};
 use super::derived::{Settings, find_lotus};
+use super::derived::{usual_data_path, usual_lock_timeout};
 use super::error::{Error, Warning, shown};
 use super::kind::{Kind, Reading, Seconds};
 use super::notes_ini::read_regular;
@@ -419,6 +420,26 @@ pub fn peek(root: &Root, user: &OsStr, name: &str) -> Option<(OsString, Source)>
 pub fn peek_seconds(root: &Root, user: &OsStr, name: &str) -> Option<Duration> {
     let set = peek(root, user, name).and_then(|(text, _)| Seconds::read(&text));
     set.or_else(|| Seconds::read(OsStr::new(entry(name.as_bytes())?.default)))
+}
+
+/// The same for the data directory, configured or not.
+pub fn peek_data_path(root: &Root, user: &OsStr) -> PathBuf {
+    const BASE: &str = "DOMINO_DATA_PATH_BASE";
+    let peeked = |name| peek(root, user, name).map(|(path, _)| PathBuf::from(path));
+    peeked("DOMINO_DATA_PATH").unwrap_or_else(|| {
+        let usual = || entry(BASE.as_bytes()).map(|entry| entry.default.into());
+        usual_data_path(&peeked(BASE).or_else(usual).unwrap_or_default(), user)
+    })
+}
+
+/// The same for how long to wait for another start or stop; `shutdown` is how
+/// long a shutdown may take, where the caller says.
+pub fn peek_lock_timeout(root: &Root, user: &OsStr, shutdown: Option<Duration>) -> Duration {
+    let peek = |name| peek_seconds(root, user, name);
+    peek("DOMINO_LOCK_TIMEOUT").unwrap_or_else(|| {
+        let shutdown = shutdown.or_else(|| peek("DOMINO_SHUTDOWN_TIMEOUT"));
+        usual_lock_timeout(shutdown.unwrap_or_default())
+    })
 }
 
 /// Evaluates what can be and passes over the rest; hands back what was

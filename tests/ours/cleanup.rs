@@ -1,6 +1,6 @@
 //! `cleanup`: removes all of a server and nothing of anybody else's.
 
-use crate::standin::{self, Layout, processes};
+use crate::standin::{self, processes};
 use crate::support::command::{Command, Running};
 use crate::support::terminal::Terminal;
 use crate::support::{Sandbox, executables, is_root, run_directory, wait_until};
@@ -249,14 +249,7 @@ fn a_directory_that_holds_everything_is_refused() {
 /// D94.
 fn a_second_server_of_the_user_stays() {
     let mut sandbox = Sandbox::new();
-    let lotus = sandbox.base.join("lotus2");
-    let data = sandbox.directory("data2");
-    let mut layout = Layout::new(run_directory::standin(), &lotus, &data);
-    layout.owner = is_root().then_some(sandbox.ids);
-    {
-        let _guard = executables();
-        standin::install(&layout).unwrap();
-    }
+    let (lotus, data) = sandbox.second_installation();
     let first = (sandbox.lotus.clone(), sandbox.data.clone());
     crash(&sandbox);
     sandbox.set("LOTUS", &lotus);

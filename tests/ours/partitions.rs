@@ -247,13 +247,9 @@ fn a_signal_reaches_every_stop() {
     up(&sandbox, &members);
     let stop = sandbox.command(&["all", "stop"]).called("rc_domino");
     let stop = stop.spawn();
-    let asked = |member: &Partition| {
-        let calls = standin::read_calls(&member.data).unwrap();
-        calls
-            .iter()
-            .any(|call| call.args().iter().any(|word| word == "-q"))
-    };
-    wait_until("both are told to quit", || members.iter().all(asked));
+    wait_until("both are told to quit", || {
+        members.iter().all(Partition::is_told_to_quit)
+    });
     stop.signal(libc::SIGTERM);
     let stopped = stop.outcome().code(143);
     for user in ["app", "mail"] {
@@ -415,13 +411,9 @@ fn quitting(sandbox: &Sandbox, members: &[Partition], seconds: [u32; 2]) -> Runn
     up(sandbox, members);
     let restart = sandbox.command(&["all", "restart"]).called("rc_domino");
     let restart = restart.no_env("DOMINO_USER").spawn();
-    let asked = |member: &Partition| {
-        let calls = standin::read_calls(&member.data).unwrap();
-        calls
-            .iter()
-            .any(|call| call.args().iter().any(|word| word == "-q"))
-    };
-    wait_until("both are told to quit", || members.iter().all(asked));
+    wait_until("both are told to quit", || {
+        members.iter().all(Partition::is_told_to_quit)
+    });
     restart
 }
 

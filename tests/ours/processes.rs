@@ -66,15 +66,7 @@ fn a_replaced_binary_is_still_found() {
 fn a_second_installation_is_not_ours() {
     let mut sandbox = Sandbox::new();
     sandbox.up();
-    let other = sandbox.base.join("lotus2");
-    let data = sandbox.directory("data2");
-    let mut layout =
-        crate::standin::Layout::new(crate::support::run_directory::standin(), &other, &data);
-    layout.owner = crate::support::is_root().then_some(sandbox.ids);
-    {
-        let _guard = crate::support::executables();
-        crate::standin::install(&layout).unwrap();
-    }
+    let (other, data) = sandbox.second_installation();
     let first = sandbox.lotus.clone();
     sandbox.set("LOTUS", &other);
     sandbox.set("DOMINO_DATA_PATH", &data);
@@ -91,15 +83,7 @@ fn a_second_installation_is_not_ours() {
 fn a_server_on_these_data_is_ours_wherever_it_is_installed() {
     let mut sandbox = Sandbox::new();
     sandbox.up();
-    let other = sandbox.base.join("lotus2");
-    let unused = sandbox.directory("data2");
-    let mut layout =
-        crate::standin::Layout::new(crate::support::run_directory::standin(), &other, &unused);
-    layout.owner = crate::support::is_root().then_some(sandbox.ids);
-    {
-        let _guard = crate::support::executables();
-        crate::standin::install(&layout).unwrap();
-    }
+    let (other, _) = sandbox.second_installation();
     // No other proof of it than the process.
     fs::remove_file(sandbox.data.join("pid.nbf")).unwrap();
     let old = sandbox.lotus.clone();

@@ -401,10 +401,7 @@ fn a_server_that_shows_nothing_is_not_waited_for() {
 
 fn a_server_without_setup_is_up_but_not_ready() {
     let mut sandbox = Sandbox::builder().not_set_up().build();
-    let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let port = free.local_addr().unwrap().port().to_string();
-    drop(free);
-    sandbox.set("DOMINO_REMOTE_SETUP_PORT", &port);
+    let port = sandbox.free_setup_port();
     let (running, mut manager) = up(&sandbox);
     manager.wait_for(&format!("it waits for its setup on port {port}"));
     sandbox

@@ -1,7 +1,7 @@
 //! Freeze, thaw, abort: what a caller sees, in order and out of order.
 
 use crate::standin::processes::kill_and_wait;
-use crate::support::{Sandbox, wait_until};
+use crate::support::{Running, Sandbox, wait_until};
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
@@ -58,6 +58,15 @@ pub fn no_keeper(sandbox: &Sandbox) {
 pub fn back(sandbox: &Sandbox) {
     wait_until("the server is back", || sandbox.servers().len() == 1);
     no_keeper(sandbox);
+}
+
+/// A freeze of a server that takes so many seconds to stop, while it does.
+pub fn freeze_under_way(sandbox: &Sandbox, seconds: &str) -> Running {
+    sandbox.mode(&format!("shutdown_delay={seconds}\n"));
+    sandbox.up();
+    let freeze = sandbox.command(&["snapshot", "freeze"]).spawn();
+    stopping(sandbox);
+    freeze
 }
 
 /// Waits until a shutdown has begun.
@@ -213,10 +222,7 @@ fn a_thaw_without_a_freeze() {
 /// Azure Backup runs its post script though its pre script still runs.
 fn a_thaw_while_the_freeze_runs() {
     let sandbox = Sandbox::new();
-    sandbox.mode("shutdown_delay=2\n");
-    sandbox.up();
-    let freeze = sandbox.command(&["snapshot", "freeze"]).spawn();
-    stopping(&sandbox);
+    let freeze = freeze_under_way(&sandbox, "2");
     let thaw = sandbox.command(&["snapshot", "thaw"]).spawn();
     freeze.outcome().code(152).stderr_has("undone");
     thaw.outcome().code(152).stderr_has("do not trust");
@@ -228,10 +234,7 @@ fn a_thaw_while_the_freeze_runs() {
 
 fn an_abort_while_the_freeze_runs() {
     let sandbox = Sandbox::new();
-    sandbox.mode("shutdown_delay=2\n");
-    sandbox.up();
-    let freeze = sandbox.command(&["snapshot", "freeze"]).spawn();
-    stopping(&sandbox);
+    let freeze = freeze_under_way(&sandbox, "2");
     let abort = sandbox.command(&["snapshot", "freezeFail"]).spawn();
     freeze.outcome().code(152);
     abort.outcome().code(0);

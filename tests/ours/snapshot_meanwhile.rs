@@ -1,7 +1,7 @@
 //! What is done to a server between its freeze and its thaw, by people and by
 //! other programs.
 
-use super::snapshot::{back, keeper, no_keeper, record, stopping};
+use super::snapshot::{back, freeze_under_way, keeper, no_keeper, record};
 use crate::support::command::Command;
 use crate::support::{Running, Sandbox, run_directory, wait_until};
 use std::fs;
@@ -111,10 +111,7 @@ fn a_state_directory_that_is_removed_costs_no_server() {
 
 fn a_start_that_waits_for_the_freeze_spoils_it() {
     let sandbox = Sandbox::new();
-    sandbox.mode("shutdown_delay=1.5\n");
-    sandbox.up();
-    let freeze = sandbox.command(&["snapshot", "freeze"]).spawn();
-    stopping(&sandbox);
+    let freeze = freeze_under_way(&sandbox, "1.5");
     let start = sandbox.command(&["start"]).spawn();
     freeze.outcome().code(0);
     start.outcome().code(0);
@@ -177,10 +174,7 @@ fn a_thaw_does_not_wait_for_what_was_not_touched() {
 /// As on a machine that is paused: the answer does not arrive.
 fn a_stopped_caller_is_undone() {
     let sandbox = Sandbox::new();
-    sandbox.mode("shutdown_delay=1\n");
-    sandbox.up();
-    let freeze = sandbox.command(&["snapshot", "freeze"]).spawn();
-    stopping(&sandbox);
+    let freeze = freeze_under_way(&sandbox, "1");
     freeze.signal(nix::libc::SIGSTOP);
     wait_until("the server is back", || {
         sandbox.launches().len() == 2 && sandbox.servers().len() == 1

@@ -2,8 +2,7 @@
 //! user of its own.
 
 use super::sandbox::Sandbox;
-use super::{executables, run_directory};
-use crate::standin::{self, Layout, processes};
+use crate::standin::{self, processes};
 use std::fs;
 use std::os::unix::fs::chown;
 use std::path::PathBuf;
@@ -25,12 +24,7 @@ impl Partition {
             lotus: sandbox.lotus.join(user),
             data: sandbox.directory(format!("data_{user}")),
         };
-        let mut layout = Layout::new(run_directory::standin(), &partition.lotus, &partition.data);
-        layout.owner = owner;
-        {
-            let _guard = executables();
-            standin::install(&layout).unwrap();
-        }
+        sandbox.install_beside(&partition.lotus, &partition.data, owner);
         if let Some((uid, gid)) = owner {
             chown(&partition.data, Some(uid), Some(gid)).unwrap();
         }
@@ -57,6 +51,13 @@ impl Partition {
     pub fn is_up(&self) -> bool {
         fs::read(self.data.join(format!("{}.log", self.user)))
             .is_ok_and(|log| super::holds(&log, super::server::UP))
+    }
+
+    /// Whether its server was told to quit.
+    pub fn is_told_to_quit(&self) -> bool {
+        let calls = standin::read_calls(&self.data).unwrap();
+        let is_quit = |call: &standin::Call| call.args().iter().any(|word| word == "-q");
+        calls.iter().any(is_quit)
     }
 
     /// How often its server was started.

@@ -8,8 +8,8 @@
 
 use super::builder::Builder;
 use super::command::Command;
-use super::{Target, is_root, namespace::Entry, run_directory, target};
-use crate::standin::{self, processes};
+use super::{Target, executables, is_root, namespace::Entry, run_directory, target};
+use crate::standin::{self, Layout, processes};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -99,6 +99,31 @@ impl Sandbox {
     /// Sets how the stand-in behaves: `key=value` lines.
     pub fn mode(&self, text: &str) {
         self.file("standin.mode", text);
+    }
+
+    /// Installs another Domino; `owner` gets its files, where that is not who
+    /// runs the test.
+    pub fn install_beside(&self, lotus: &Path, data: &Path, owner: Option<(u32, u32)>) {
+        let mut layout = Layout::new(run_directory::standin(), lotus, data);
+        layout.owner = owner;
+        let _guard = executables();
+        standin::install(&layout).unwrap();
+    }
+
+    /// Sets a port that nobody listens at for the remote setup; it.
+    pub fn free_setup_port(&mut self) -> String {
+        let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = free.local_addr().unwrap().port().to_string();
+        self.set("DOMINO_REMOTE_SETUP_PORT", &port);
+        port
+    }
+
+    /// A second Domino of the user, below the sandbox: where it lies, and its
+    /// data.
+    pub fn second_installation(&self) -> (PathBuf, PathBuf) {
+        let place = (self.base.join("lotus2"), self.directory("data2"));
+        self.install_beside(&place.0, &place.1, is_root().then_some(self.ids));
+        place
     }
 
     /// Writes a file of the user's into the data directory.

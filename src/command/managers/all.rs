@@ -3,28 +3,20 @@
 use super::super::restart::outlive_terminal;
 use super::super::{Call, identity, switch};
 use super::freezing;
-use super::siblings::{Answer, Siblings, column, width};
+use super::outcomes::{Row, outcomes, rows, sum, summary};
+use super::siblings::Siblings;
 use super::table;
 use crate::cli::{self, Parsed, Persona};
-use crate::domino::figures::many;
 use crate::domino::partitions;
 use crate::domino::tools::number;
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
 use crate::os::signals::Signal;
-use crate::ui::{Tint, Ui};
-use serde_json::{Value, json};
+use crate::ui::Ui;
 use std::ffi::{OsStr, OsString};
 
 /// Verbs that take the terminal for themselves until somebody leaves them.
 const FOR_ONE: [&str; 4] = ["monitor", "live", "console", "all"];
-
-/// What came of the verb for one server.
-pub struct Row {
-    user: OsString,
-    /// None: it was not tried.
-    exit: Option<Exit>,
-}
 
 /// Runs the verb.
 pub fn run(call: &Call, words: &[OsString], ui: &mut Ui) -> Result<Exit> {
@@ -222,63 +214,4 @@ fn status(call: &Call, users: &[OsString], rest: &[OsString], ui: &mut Ui) -> Re
         }
     }
     Ok(Exit::worst(answers.iter().map(|answer| answer.exit)))
-}
-
-/// A row for each user, with what those answered who were asked.
-pub fn rows(users: &[OsString], answers: Vec<Answer>) -> Vec<Row> {
-    let mut rows: Vec<Row> = users
-        .iter()
-        .map(|user| Row {
-            user: user.clone(),
-            exit: None,
-        })
-        .collect();
-    for answer in answers {
-        if let Some(row) = rows.iter_mut().find(|row| row.user == answer.user) {
-            row.exit = Some(answer.exit);
-        }
-    }
-    rows
-}
-
-/// A line for each server, and what they come to together.
-pub fn summary(verb: &OsStr, rows: &[Row], ui: &mut Ui) -> Exit {
-    let users: Vec<OsString> = rows.iter().map(|row| row.user.clone()).collect();
-    let servers = many(rows.len(), "server");
-    ui.line(&format!("{} of {servers}:", shown(verb)));
-    for (row, name) in rows.iter().zip(column(&users, width(&users))) {
-        let outcome = row.outcome();
-        let (tint, text) = match row.exit {
-            Some(Exit::Done) => (Tint::Green, outcome),
-            Some(exit) => (Tint::Red, format!("exit code {}: {outcome}", exit.code())),
-            None => (Tint::Yellow, outcome),
-        };
-        ui.tinted_line(tint, &format!("  {name}  {text}"));
-    }
-    sum(rows)
-}
-
-/// The same for a program.
-fn outcomes(rows: &[Row]) -> Value {
-    let object = |row: &Row| {
-        json!({
-            "user": row.user.to_string_lossy(),
-            "exit_code": row.exit.map(Exit::code),
-            "outcome": row.outcome(),
-        })
-    };
-    rows.iter().map(object).collect()
-}
-
-impl Row {
-    fn outcome(&self) -> String {
-        self.exit.map_or_else(
-            || "not tried: asked to end before".to_owned(),
-            |exit| exit.brief().into_owned(),
-        )
-    }
-}
-
-fn sum(rows: &[Row]) -> Exit {
-    Exit::worst(rows.iter().map(|row| row.exit.unwrap_or(Exit::Failed)))
 }

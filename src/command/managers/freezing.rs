@@ -1,7 +1,7 @@
 //! `all snapshot`: every server of this host is frozen, or none is.
 
 use super::super::Call;
-use super::all::{rows, summary};
+use super::outcomes::{rows, summary};
 use super::siblings::{Answer, Siblings};
 use super::table;
 use crate::cli::snapshot::{FreezeArgs, SnapshotVerb};

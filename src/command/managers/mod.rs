@@ -3,6 +3,7 @@
 
 mod all;
 mod freezing;
+mod outcomes;
 mod siblings;
 mod table;
 

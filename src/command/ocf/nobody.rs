@@ -8,16 +8,15 @@ use crate::domino::processes::resolve;
 use crate::error::{Error, Result};
 use crate::exit::OcfExit;
 use crate::os::users;
-use crate::settings::{self, catalogue};
+use crate::settings;
 use crate::ui::Ui;
 use std::ffi::OsStr;
-use std::path::PathBuf;
 
 /// What can be answered; `error` is why the user is not known.
 pub fn act(call: &Call, action: &str, probe: bool, error: Error, ui: &mut Ui) -> Result<OcfExit> {
     let default = identity::default_user(call);
     let user = call.user.as_deref().unwrap_or(&default);
-    let data = resolve(&data_of(call, user));
+    let data = resolve(&settings::peek_data_path(&call.root, user));
     let here = traces(None, |found| found.cwd().is_some_and(|cwd| cwd == data))?;
     if let ("monitor" | "status", Some(Trace::Server(pid))) = (action, &here) {
         let data = data.display();
@@ -47,15 +46,4 @@ fn is_nobodys(call: &Call, user: &OsStr, uid: u32) -> bool {
         Ok(Some(owner)) => owner.name == user,
         _ => true,
     }
-}
-
-/// His data directory, as far as it can be told without running anything.
-fn data_of(call: &Call, user: &OsStr) -> PathBuf {
-    const BASE: &str = "DOMINO_DATA_PATH_BASE";
-    let peeked = |name| settings::peek(&call.root, user, name).map(|(path, _)| path.into());
-    peeked("DOMINO_DATA_PATH").unwrap_or_else(|| {
-        let default = || catalogue::entry(BASE.as_bytes()).map(|entry| entry.default.into());
-        let base: PathBuf = peeked(BASE).or_else(default).unwrap_or_default();
-        base.join(user).join("notesdata")
-    })
 }

@@ -7,7 +7,7 @@ use crate::domino::nsd;
 use crate::domino::processes::{self, Programs};
 use crate::domino::tools::Work;
 use crate::domino::waiting::{Watch, Woken};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use std::time::{Duration, Instant};
 
 /// How often it is looked whether what could bring a server back is gone.
@@ -83,13 +83,9 @@ fn comes_back(
             }
         }
         let until = (began + at_least).max(Instant::now() + ATTENDED_STEP);
-        let wake = crate::os::wait::wait_any(&[], Some(work.signals), &[], Some(until))
-            .map_err(Error::system("wait"))?;
-        if let Some(signal) = wake.signal {
-            return Err(work.interrupted(
-                signal,
-                "the server was ended; whether it came back was not looked at",
-            ));
-        }
+        work.pause(
+            until,
+            "the server was ended; whether it came back was not looked at",
+        )?;
     }
 }
