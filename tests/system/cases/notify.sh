@@ -107,6 +107,8 @@ mode ''
 code 0 ct rc_domino stop
 
 note "a crash at the stop that a late fault recovery answers"
+# More than each recovery below takes: stop waits for it to end, too.
+use_unit $unit DOMINO_RECOVERY_SECONDS=10
 mode crash_on_stop=1 fault_recovery=1 fault_recovery_delay=3
 code 0 ct rc_domino start
 code 151 ct rc_domino stop
