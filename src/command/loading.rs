@@ -240,22 +240,13 @@ pub fn unit(call: &Call, identity: &Identity) -> Result<Option<Unit>> {
     })
 }
 
-/// As [`unit()`], for verbs that want systemd to do something with it: a mask
-/// is the administrator's word that it must not.
-pub fn unit_to_use(call: &Call, identity: &Identity) -> Result<Option<Unit>> {
-    match managed(call, identity)? {
-        Managed::By(unit) => Ok(Some(unit)),
-        Managed::Not => Ok(None),
-        Managed::Masked(unit) => {
-            let name = shown(unit.name());
-            Err(Error::Service {
-                message: format!(
-                    "unit {name} is masked: this server is not to be started; 'systemctl unmask {name}' lifts that"
-                ),
-                exit: Exit::Disabled,
-            })
-        }
-    }
+/// As [`unit()`], for verbs that show it or hand on to systemctl: also where it
+/// is masked.
+pub fn unit_to_show(call: &Call, identity: &Identity) -> Result<Option<Unit>> {
+    Ok(match managed(call, identity)? {
+        Managed::By(unit) | Managed::Masked(unit) => Some(unit),
+        Managed::Not => None,
+    })
 }
 
 /// Whether systemd runs a server.
@@ -306,13 +297,25 @@ pub fn own_unit(call: &Call, identity: &Identity) -> Result<Option<Unit>> {
     unit(call, identity)
 }
 
-/// As [`own_unit`], for verbs that start the server: refuses where the unit is
-/// masked.
+/// As [`own_unit`], for verbs that start the server: a mask is the
+/// administrator's word that it must not.
 pub fn unit_to_start(call: &Call, identity: &Identity) -> Result<Option<Unit>> {
     if identity.standing == Standing::Other {
         return Ok(None);
     }
-    unit_to_use(call, identity)
+    match managed(call, identity)? {
+        Managed::By(unit) => Ok(Some(unit)),
+        Managed::Not => Ok(None),
+        Managed::Masked(unit) => {
+            let name = shown(unit.name());
+            Err(Error::Service {
+                message: format!(
+                    "unit {name} is masked: this server is not to be started; 'systemctl unmask {name}' lifts that"
+                ),
+                exit: Exit::Disabled,
+            })
+        }
+    }
 }
 
 /// How long a start or stop waits for another, as far as it can be told

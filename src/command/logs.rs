@@ -108,7 +108,7 @@ fn reset_sametime_logs(partition: &Partition, ui: &mut Ui) -> Result<Exit> {
 pub fn systemlog(call: &Call, lines: Option<Lines>, ui: &mut Ui) -> Result<Exit> {
     let lines = counted(lines);
     let identity = identity::settle(call)?;
-    let unit = loading::unit_to_use(call, &identity)?.ok_or_else(no_unit)?;
+    let unit = loading::unit_to_show(call, &identity)?.ok_or_else(no_unit)?;
     ui.line(&format!(
         "Last {} of {} in the journal:",
         count(lines, "line"),

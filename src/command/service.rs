@@ -13,7 +13,7 @@ use crate::ui::Ui;
 /// Shows the unit's state, or does with it what was asked for.
 pub fn run(call: &Call, action: Option<&str>, ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
-    let unit = loading::unit_to_use(call, &identity)?.ok_or_else(logs::no_unit)?;
+    let unit = loading::unit_to_show(call, &identity)?.ok_or_else(logs::no_unit)?;
     // systemctl answers 0 to a stop that had to be by force.
     match action {
         Some("start") => return start::run(call, StartArgs::default(), ui),

@@ -107,6 +107,8 @@ nothing_left
 code 154 ct rc_domino start
 said "systemctl unmask $unit"
 nothing_left
+code 3 ct rc_domino statusd
+said masked
 ct systemctl unmask $unit
 code 0 ct rc_domino start
 code 0 ct rc_domino stop
