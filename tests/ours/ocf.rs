@@ -26,6 +26,7 @@ scenarios![
     a_wrong_lotus_moves_no_server,
     a_server_that_cannot_be_asked_to_quit_is_not_killed,
     a_start_beside_one_waits_for_readiness_too,
+    a_server_that_waits_for_its_setup_is_started,
     what_a_passive_node_says_is_true needs Bindfs,
     a_freeze_is_no_failure,
 ];
@@ -63,6 +64,20 @@ fn meta_data_needs_nothing() {
         );
     }
     assert_eq!(sandbox.run(&["ocf", "meta-data"]).code(0).text(), text);
+}
+
+/// Also when the cluster asks again, while somebody sets it up.
+fn a_server_that_waits_for_its_setup_is_started() {
+    let mut sandbox = Sandbox::builder().not_set_up().build();
+    sandbox.free_setup_port();
+    for _ in 0..2 {
+        agent(&sandbox, "start")
+            .env("OCF_RESKEY_CRM_meta_timeout", "15000")
+            .run()
+            .code(0);
+    }
+    assert_eq!(sandbox.servers().len(), 1);
+    sandbox.kill();
 }
 
 fn the_life_of_a_resource() {

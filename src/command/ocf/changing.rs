@@ -3,7 +3,7 @@
 use super::super::identity::Standing;
 use super::super::loading;
 use super::looking::too_long;
-use super::{Agent, LEFTOVERS, NOTHING, STATE, reason};
+use super::{Agent, LEFTOVERS, NOTHING, READY, STATE, reason};
 use crate::error::Result;
 use crate::exit::{Exit, OcfExit};
 use crate::settings;
@@ -61,7 +61,7 @@ pub fn start(agent: &Agent<'_>, ui: &mut Ui) -> Result<OcfExit> {
 /// took too long.
 fn wait_until_ready(agent: &Agent<'_>, limit: Duration, ui: &mut Ui) -> Result<OcfExit> {
     let give_up = Instant::now() + limit;
-    while agent.ask(&["healthcheck", "ready"], ui)? != Exit::Done {
+    while agent.look(READY, ui)? != Exit::Done {
         let now = Instant::now();
         if agent.look(STATE, ui)? != Exit::Done {
             reason(ui, "the server, which was starting, did not stay up");
@@ -160,17 +160,15 @@ fn warn_of_limit(agent: &Agent<'_>, ui: &mut Ui) {
     let Some(limit) = agent.parameters.limit else {
         return;
     };
-    let configured = || {
-        let user = &agent.identity.user.name;
-        let (text, _) = settings::peek(&agent.call.root, user, "DOMINO_SHUTDOWN_TIMEOUT")?;
-        text.to_str()?.trim().parse().ok()
-    };
-    let seconds: u32 = agent
+    let given = agent
         .call
         .shutdown_timeout
-        .or_else(configured)
-        .unwrap_or(600);
-    let shutdown = Duration::from_secs(seconds.into());
+        .map(|seconds| Duration::from_secs(seconds.into()));
+    let user = &agent.identity.user.name;
+    let configured = || settings::peek_seconds(&agent.call.root, user, "DOMINO_SHUTDOWN_TIMEOUT");
+    let Some(shutdown) = given.or_else(configured) else {
+        return;
+    };
     if shutdown >= limit {
         agent.note(ui, &too_long(shutdown, limit));
     }

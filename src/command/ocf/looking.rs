@@ -5,6 +5,7 @@ use super::{Agent, reason};
 use crate::domino::belongings::Finder;
 use crate::domino::client::{self, Answer};
 use crate::domino::processes::{self, Role};
+use crate::domino::readiness::{self, Readiness};
 use crate::domino::state::State;
 use crate::domino::{Partition, cleanup, nrpc};
 use crate::error::{Error, Result};
@@ -62,6 +63,22 @@ pub fn state(agent: &Agent<'_>, ui: &mut Ui) -> Result<OcfExit> {
         }
         State::Idle { .. } | State::Stopped => Ok(OcfExit::NotRunning),
     }
+}
+
+/// Whether the server that runs has come as far as a start waits for.
+pub fn ready(agent: &Agent<'_>, ui: &mut Ui) -> Result<OcfExit> {
+    ui.only_results();
+    let partition = loading::load_as(agent.call, &agent.identity, ui)?;
+    let Some(server) = processes::server(&partition)? else {
+        return Ok(OcfExit::NotRunning);
+    };
+    let from = readiness::expected_from(&partition);
+    let ready = readiness::remembered(&partition, server)
+        || Readiness::new(&partition, from).look()?.is_some();
+    Ok(match ready {
+        true => OcfExit::Success,
+        false => OcfExit::Generic,
+    })
 }
 
 /// A configuration that cannot be read tells nothing of a server. Where none

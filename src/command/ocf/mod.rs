@@ -45,7 +45,8 @@ pub fn run(call: &Call, action: Option<&str>, ui: &mut Ui) -> Exit {
             Ok(OcfExit::Success)
         }
         Some(
-            action @ ("start" | "stop" | "monitor" | "status" | "validate-all" | STATE | LEFTOVERS),
+            action @ ("start" | "stop" | "monitor" | "status" | "validate-all" | STATE | READY
+            | LEFTOVERS),
         ) => act(call, action, ui),
         Some(_) => Ok(OcfExit::Unimplemented),
         None => Ok(OcfExit::Arguments),
@@ -63,6 +64,10 @@ const LEFTOVERS: &str = "leftovers";
 
 /// Internal action: what a `monitor` answers of the processes alone.
 const STATE: &str = "state";
+
+/// Internal action: whether a server that runs is ready, as a start's own wait
+/// has it: one that waits for its setup comes no further.
+const READY: &str = "ready";
 
 /// Nothing is left.
 const NOTHING: u8 = OcfExit::NotRunning.code();
@@ -103,6 +108,7 @@ fn act(call: &Call, action: &str, ui: &mut Ui) -> Result<OcfExit> {
         "stop" => changing::stop(&agent, ui),
         "validate-all" => looking::validate(&agent, ui),
         STATE => looking::state(&agent, ui),
+        READY => looking::ready(&agent, ui),
         LEFTOVERS => looking::leftovers(&agent, ui),
         _ => looking::monitor(&agent, ui),
     }
