@@ -124,7 +124,13 @@ impl Follower {
         let whole = front.windows(trace.len()).position(|part| part == trace);
         let place = whole.map(|at| at + trace.len()).or_else(|| {
             let longest = trace.len().min(front.len());
-            (1..=longest)
+            // With a line's end in it: any log may begin with the byte that
+            // another ended with.
+            let end = front
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .unwrap_or(longest);
+            (end + 1..=longest)
                 .rev()
                 .find(|length| trace.ends_with(&front[..*length]))
         });
@@ -200,6 +206,17 @@ mod tests {
             log.write_all(text(cut, 520).as_bytes()).unwrap();
             assert_eq!(drain(&mut follower), lines[500..520], "{cut}");
         }
+    }
+
+    #[test]
+    fn a_new_log_is_not_taken_for_the_rest_of_the_old_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        std::fs::write(&path, "one\ntwo\nthre").unwrap();
+        let mut follower = Follower::new(path.clone(), 9).unwrap();
+        assert_eq!(drain(&mut follower), ["one", "two"]);
+        std::fs::write(&path, "else\n").unwrap();
+        assert_eq!(drain(&mut follower), ["else"]);
     }
 
     #[test]
