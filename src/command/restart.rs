@@ -106,10 +106,7 @@ pub fn check(partition: &Partition) -> Result<()> {
 pub fn restartable(call: &Call, ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
     loading::unit_to_start(call, &identity)?;
-    match loading::here(loading::access_as(call, &identity, Needs::Rights, ui)?) {
-        Ok(partition) => check(&partition).map(|()| Exit::Done),
-        Err(exit) => Ok(exit),
-    }
+    check(&loading::load_as(call, &identity, ui)?).map(|()| Exit::Done)
 }
 
 /// A restart through the unit, with the verb `between` for the server while it

@@ -67,6 +67,10 @@ fn stop_it(
     ui: &mut Ui,
 ) -> Result<Exit> {
     if let Some(unit) = loading::unit_to_stop(call, identity, ui)? {
+        match super::restart::in_child(call, identity, &["__stoppable".into()], ui)? {
+            Exit::Done => {}
+            refused => return Ok(refused),
+        }
         return through_unit(call, identity, &unit, How::Somehow(arguments), ui);
     }
     let needs = match arguments.without_login {
@@ -87,11 +91,23 @@ fn stop_it(
     with_work(&partition, ui, |work| {
         // Begun with the signals held back: its thread must not take them.
         let _console = live_console(&partition, arguments)?;
-        let until = Instant::now() + stop::longest(&partition.settings);
+        let longest = stop::longest(&partition.settings);
+        let until = Instant::now() + longest * 2;
         let _beat = ask_for_time(call, move || Instant::now() < until);
-        let lock = lock::acquire(work)?;
+        let lock = match loading::is_units_stop(call) {
+            true => lock::acquire_or_none(work, Instant::now() + longest),
+            false => lock::acquire(work)?,
+        };
         stop_locked(work, &lock, keep_controller)
     })
+}
+
+/// `__stoppable`: checks what must be right before a stop, for a caller who
+/// keeps root's rights: once systemd is at it, a stop command that refuses has
+/// it end the server by signals.
+pub fn stoppable(call: &Call, ui: &mut Ui) -> Result<Exit> {
+    let identity = identity::settle(call)?;
+    check(&loading::load_as(call, &identity, ui)?).map(|()| Exit::Done)
 }
 
 /// `__restart_stop`: a stop through the unit, or none at all.

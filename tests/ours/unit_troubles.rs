@@ -14,6 +14,10 @@ scenarios![
     try_restart_by_the_units_name,
     after_run_looks_for_a_server_that_could_not_be_watched,
     a_direct_restart_goes_on_after_a_stop_that_failed_at_its_end,
+    a_stop_that_would_be_refused_is_before_systemd_is_at_it,
+    a_units_stop_is_not_refused,
+    a_masked_server_is_not_frozen,
+    actions_that_systemd_refuses_are_said,
 ];
 
 /// What systemd does first (`start.first`), or instead of the unit's stop
@@ -192,4 +196,69 @@ fn a_direct_restart_goes_on_after_a_stop_that_failed_at_its_end() {
         .stderr_has(".jsc_lock");
     wait_until("the next server's tasks run", || tasks() == 2);
     sandbox.kill();
+}
+
+/// Once its stop command refuses, systemd ends the server by signals.
+fn a_stop_that_would_be_refused_is_before_systemd_is_at_it() {
+    let mut sandbox = with_unit(&[]);
+    run(&sandbox, &["start"]).code(0);
+    sandbox.wait_up();
+    let before = systemctl_calls(&sandbox);
+    sandbox.set("DOMINO_HOOK_TIMEOUT", "x");
+    for verb in ["stop", "restart"] {
+        run(&sandbox, &[verb])
+            .code(6)
+            .stderr_has("DOMINO_HOOK_TIMEOUT");
+    }
+    sandbox.forget("DOMINO_HOOK_TIMEOUT");
+    let lotus = sandbox.lotus.clone();
+    sandbox.set("LOTUS", sandbox.base.join("elsewhere"));
+    run(&sandbox, &["stop"]).code(5);
+    sandbox.set("LOTUS", &lotus);
+    assert_eq!(systemctl_calls(&sandbox), before);
+    assert_eq!(sandbox.servers().len(), 1);
+    run(&sandbox, &["stop"]).code(0);
+}
+
+fn a_units_stop_is_not_refused() {
+    let mut sandbox = Sandbox::with(&[("DOMINO_LOCK_TIMEOUT", "1")]);
+    sandbox.up();
+    let lock = fs::File::open(sandbox.data.join(".rc_domino.lock")).unwrap();
+    lock.lock().unwrap();
+    let stopping = sandbox.command(&["stop"]).env("SERVICE_RESULT", "success");
+    let stopping = stopping.spawn();
+    std::thread::sleep(std::time::Duration::from_millis(2_500));
+    drop(lock);
+    stopping.outcome().code(0);
+    assert!(sandbox.processes().is_empty());
+    for line in ["DOMINO_HOOK_TIMEOUT=x", "BROKEN=$("] {
+        sandbox.up();
+        sandbox.raw(line);
+        sandbox.run(&["stop"]).code(6);
+        let stop = sandbox.command(&["stop"]).env("SERVICE_RESULT", "success");
+        stop.run().code(0).stderr_has("what can be read");
+        assert!(sandbox.processes().is_empty());
+        sandbox.forget(line.split_once('=').unwrap().0);
+    }
+}
+
+/// Its thaw would leave it down.
+fn a_masked_server_is_not_frozen() {
+    let sandbox = with_unit(&[]);
+    run(&sandbox, &["start"]).code(0);
+    sandbox.wait_up();
+    unit_says(&sandbox, "LoadState=masked\nActiveState=active\n");
+    run(&sandbox, &["snapshot", "freeze"])
+        .code(154)
+        .stderr_has("unmask");
+    assert_eq!(sandbox.servers().len(), 1);
+    run(&sandbox, &["--direct", "stop"]).code(0);
+}
+
+fn actions_that_systemd_refuses_are_said() {
+    let sandbox = with_unit(&[]);
+    does(&sandbox, "denied", "");
+    run(&sandbox, &["service", "off"])
+        .code(4)
+        .stderr_has("as root, or let sudo or polkit allow");
 }

@@ -34,7 +34,7 @@ state() { # active, exec name, code
 }
 case $1 in
     show) [ -e "$HOME/mute" ] && echo 'Failed to connect to bus' >&2 && exit 1; cat "$unit" ;;
-    st*) [ -e "$HOME/denied" ] && echo 'Access denied' >&2 && exit 4 ;;
+    st*|disable) [ -e "$HOME/denied" ] && echo 'Access denied' >&2 && exit 4 ;;
 esac
 case $1 in
     show) ;;
