@@ -315,6 +315,7 @@ fn what_is_for_one_server_is_refused() {
         &["all"][..],
         &["all", "monitor"],
         &["all", "console"],
+        &["all", "run"],
         &["all", "start", "live"],
         &["all", "all", "start"],
         &["all", "-x"],
