@@ -1,13 +1,48 @@
 //! `check` of a server's unit, as systemd would read it.
 
 use super::config_verbs::{sound, unit};
+use crate::support::Sandbox;
 use std::fs;
 
 scenarios![
     check_compares_the_unit,
     check_knows_notify_units,
     check_knows_what_systemd_makes_of_the_init_script,
+    check_reads_commands_as_systemd_does,
+    check_counts_what_systemd_counts,
 ];
+
+/// Units of both kinds in which nothing is wrong.
+fn good(sandbox: &Sandbox) -> [String; 2] {
+    let script = sandbox.script("rc_domino_script", "true");
+    let script = script.display();
+    [
+        format!(
+            "[Service]\nUser=notes\nType=forking\nExecStart={script} start\nExecStop={script} stop\nTimeoutStopSec=11min\nLimitNOFILE=80000\n"
+        ),
+        format!(
+            "[Service]\nUser=notes\nType=notify\nNotifyAccess=exec\nExecStart={script} run\nExecStopPost={script} stop --after-run\nKillMode=process\nLimitNOFILE=80000\n"
+        ),
+    ]
+}
+
+/// Each unit with what `check` says of it, or "" where it finds nothing.
+#[track_caller]
+fn judged<'a>(sandbox: &Sandbox, units: impl IntoIterator<Item = (String, &'a str)>) {
+    let mut wrong = String::new();
+    for (text, expected) in units {
+        unit(sandbox, &text);
+        let outcome = sandbox.run(&["check"]);
+        let right = match expected {
+            "" => outcome.code == 0,
+            _ => outcome.code == 1 && outcome.said(expected) && outcome.said("1 finding"),
+        };
+        if !right {
+            wrong.push_str(&format!("{text}wanted: '{expected}'; {outcome}\n"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
 
 /// D109.
 fn check_compares_the_unit() {
@@ -172,4 +207,99 @@ fn check_knows_what_systemd_makes_of_the_init_script() {
     let alias = own.with_file_name("rc_domino.service");
     std::os::unix::fs::symlink("/etc/systemd/system/domino-notify.service", &alias).unwrap();
     sandbox.run(&["check"]).code(1).stdout_has(told);
+}
+
+/// systemd.service(5), "Command lines".
+fn check_reads_commands_as_systemd_does() {
+    let sandbox = sound();
+    let [good, notify] = good(&sandbox);
+    let script = sandbox.script("rc_domino_script", "true");
+    let script = script.display().to_string();
+    let blank = sandbox.directory("with blank").join("rc_domino_script");
+    fs::copy(&script, &blank).unwrap();
+    let blank = blank.display().to_string();
+    let escaped = blank.replace(' ', "\\x20").replace("/rc", "\\057rc");
+    let stop = |command: &str| good.replace(&format!("{script} stop"), command);
+    let start = |command: &str| good.replace(&format!("{script} start"), command);
+    judged(
+        &sandbox,
+        [
+            (start(&format!("@{script} rc_domino_script start")), ""),
+            (start(&format!("@{script} start")), "domino.service:4: "),
+            // By that name it would be the one that asks systemd.
+            (start(&format!("@{script} rc_domino start")), "instead"),
+            (start(&format!("!!:+{script} start")), ""),
+            (start(&format!("'{script}' \"start\"")), ""),
+            (start(&format!("{script} \"start")), "quote"),
+            (start(&format!("{script} 'start x'")), "the verb is not"),
+            (stop(&format!("\"{blank}\" stop")), ""),
+            (stop(&format!(":'{blank}' 'st'op")), ""),
+            (stop(&format!("{escaped} st\\x6fp")), ""),
+            (stop(&format!("{blank} stop")), "with is missing"),
+            (stop(&format!("/bin/true ; {script} stop")), ""),
+            (stop(&format!("/bin/true ';' {script} x")), ""),
+            (stop(&format!("/bin/true ; {script} x")), "the verb is not"),
+            (notify.replace("--after-run", "\"--after-run\""), ""),
+            (notify.replace("stop --after", "stop  -v; --after"), ""),
+            (notify.replace("stop --after-run", "stop  "), "without"),
+        ],
+    );
+}
+
+/// systemd.syntax(7): what goes on, what is a boolean, what is ignored.
+fn check_counts_what_systemd_counts() {
+    let sandbox = sound();
+    let [good, notify] = good(&sandbox);
+    let mut units = Vec::new();
+    for no in ["No", "n", "F", "OFF", "0", "false"] {
+        units.push((format!("{good}NoNewPrivileges={no}\n"), ""));
+        units.push((format!("{good}RemainAfterExit={no}\n"), ""));
+    }
+    for yes in ["True", "y", "T", "ON", "1", "yes"] {
+        units.push((format!("{good}NoNewPrivileges={yes}\n"), "set-uid"));
+        units.push((format!("{good}RemainAfterExit={yes}\n"), "RemainAfterExit:"));
+    }
+    for (more, expected) in [
+        // What is none does not count.
+        (
+            "NoNewPrivileges=y\nNoNewPrivileges=",
+            ":8: NoNewPrivileges=y",
+        ),
+        ("NoNewPrivileges=maybe", ""),
+        (
+            "RemainAfterExit=y\nRemainAfterExit=maybe",
+            ":8: RemainAfter",
+        ),
+        ("SystemCallFilter=@system-service", "set-uid"),
+        ("SystemCallFilter=@system-service\nSystemCallFilter=", ""),
+        ("RestrictNamespaces=NO", ""),
+        // Two backslashes at the end are one, and the line ends there.
+        ("UMask=a\\\\\nKillMode=mixed", ":9: KillMode=mixed"),
+        ("UMask=a\\\nKillMode=mixed", ""),
+        ("UMask=a\\\\\\\nKillMode=mixed", ""),
+        ("UMask=a\\ \nKillMode=mixed", ":9: KillMode=mixed"),
+        ("UMask=a\\\n # b\\\n;c\nKillMode=mixed", ""),
+    ] {
+        units.push((format!("{good}{more}\n"), expected));
+    }
+    units.push((
+        format!("{good}TimeoutStopSec=\n"),
+        ":8: TimeoutStopSec= is no time",
+    ));
+    units.push((
+        good.replace("11min", "soon"),
+        ":6: TimeoutStopSec=soon is no time",
+    ));
+    units.push((notify.clone(), ""));
+    judged(&sandbox, units);
+    // The earlier one counts.
+    unit(
+        &sandbox,
+        &format!("{}TimeoutStopSec=\n", good.replace("11min", "9min")),
+    );
+    sandbox
+        .run(&["check"])
+        .code(1)
+        .stdout_has(":6: TimeoutStopSec=9min is below")
+        .stdout_has(":8: TimeoutStopSec= is no time");
 }
