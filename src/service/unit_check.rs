@@ -5,6 +5,7 @@ use super::unit_file::{self, Line, UnitFile};
 use super::unit_value::{Command, boolean, commands_of, time_span};
 use crate::domino::Partition;
 use crate::error::shown;
+use crate::exit::Exit;
 use crate::os::files::is_executable;
 use crate::settings::lint::{Finding, Places};
 use std::ffi::OsStr;
@@ -23,6 +24,17 @@ const SCRIPT: &str = "rc_domino_script";
 
 /// The same by its other name: it leaves what it can to systemd.
 const ENTRY: &str = "rc_domino";
+
+/// The values of Restart= in systemd.service(5).
+const RESTARTS: [&str; 7] = [
+    "no",
+    "on-success",
+    "on-failure",
+    "on-abnormal",
+    "on-watchdog",
+    "on-abort",
+    "always",
+];
 
 /// What takes the right away to become root by a set-uid program, by itself or
 /// along the way where a unit has User= (NoNewPrivileges= in systemd.exec(5)).
@@ -162,6 +174,8 @@ pub fn check(partition: &Partition, is_default: bool, places: &Places) -> Vec<Fi
             consequence,
         ));
     }
+    taken_for_success(&unit, &mut found);
+    found.extend(restart(&unit, notify));
     found.extend(set_uid(&unit));
     found.extend(open_files(&unit));
     found.extend(of_init_script(partition, is_default, Some(&unit)));
@@ -333,6 +347,75 @@ fn one_command(line: &Line, command: &Command, verb: &str, found: &mut Vec<Findi
     } else if command.arguments.first().is_none_or(|first| first != verb) {
         found.push(at(line, format!("{key}: the verb is not '{verb}'")));
     }
+    if command.may_fail {
+        found.push(at(
+            line,
+            format!(
+                "{key}=-: systemd would take a {verb} that failed for a good one; remove the '-'"
+            ),
+        ));
+    }
+}
+
+/// What `stop` answers where databases need not be whole, as a success.
+fn taken_for_success(unit: &UnitFile, found: &mut Vec<Finding>) {
+    for line in unit.commands("SuccessExitStatus") {
+        for exit in [Exit::Failed, Exit::Unclean, Exit::Crashed] {
+            let code = exit.code().to_string();
+            if line.value.split_whitespace().any(|word| word == code) {
+                found.push(at(
+                    line,
+                    format!(
+                        "SuccessExitStatus={code}: systemd would take it for a good stop ({}); remove {code}",
+                        exit.brief()
+                    ),
+                ));
+            }
+        }
+    }
+}
+
+/// A stop that systemd did not make, and would answer with a start.
+fn restart(unit: &UnitFile, notify: bool) -> Option<Finding> {
+    let (line, restart) = unit.service_read(&["Restart"], |value| {
+        RESTARTS.into_iter().find(|known| *known == value)
+    })?;
+    let is_prevented = |status: &str| {
+        unit.commands("RestartPreventExitStatus")
+            .iter()
+            .flat_map(|line| line.value.split_whitespace())
+            .any(|word| word == status || status.strip_prefix("SIG") == Some(word))
+    };
+    // `run` answers in the stop's stead; a server that must be killed is the
+    // main process itself.
+    let (forced, on_forced) = if notify {
+        ("150", matches!(restart, "always" | "on-failure"))
+    } else {
+        (
+            "SIGKILL",
+            matches!(
+                restart,
+                "always" | "on-failure" | "on-abnormal" | "on-abort"
+            ),
+        )
+    };
+    let on_clean = matches!(restart, "always" | "on-success") && !is_prevented("0");
+    let (kind, cure) = if on_clean {
+        ("a stop", "set Restart=no".to_owned())
+    } else if on_forced && !is_prevented(forced) {
+        (
+            "a stop by force",
+            format!("add {forced} to RestartPreventExitStatus="),
+        )
+    } else {
+        return None;
+    };
+    Some(at(
+        line,
+        format!(
+            "Restart={restart}: {kind} that goes past systemd ('stop --direct', or by who may not stop the unit) would be answered by a new start; {cure}"
+        ),
+    ))
 }
 
 /// What systemd makes of the init script, a second unit for the same server,

@@ -10,6 +10,8 @@ scenarios![
     check_knows_what_systemd_makes_of_the_init_script,
     check_reads_commands_as_systemd_does,
     check_counts_what_systemd_counts,
+    check_tells_of_a_failure_that_systemd_would_not_see,
+    check_tells_of_a_stop_that_systemd_would_undo,
 ];
 
 /// Units of both kinds in which nothing is wrong.
@@ -302,4 +304,80 @@ fn check_counts_what_systemd_counts() {
         .code(1)
         .stdout_has(":6: TimeoutStopSec=9min is below")
         .stdout_has(":8: TimeoutStopSec= is no time");
+}
+
+/// What `stop` answers must reach systemd.
+fn check_tells_of_a_failure_that_systemd_would_not_see() {
+    let sandbox = sound();
+    let [good, notify] = good(&sandbox);
+    let mut units = vec![
+        (good.replace("ExecStop=", "ExecStop=-"), ":5: ExecStop=-"),
+        (
+            good.replace("ExecStart=", "ExecStart=+-"),
+            ":4: ExecStart=-",
+        ),
+        (
+            notify.replace("ExecStopPost=", "ExecStopPost=-"),
+            "ExecStopPost=-",
+        ),
+        // Somebody else's.
+        (format!("{good}ExecStop=-/bin/true\n"), ""),
+    ];
+    for unit in [&good, &notify] {
+        for (status, expected) in [
+            ("150", "SuccessExitStatus=150"),
+            ("143 151", "SuccessExitStatus=151"),
+            ("1 143", "SuccessExitStatus=1:"),
+            ("143", ""),
+            ("150\nSuccessExitStatus=", ""),
+        ] {
+            units.push((format!("{unit}SuccessExitStatus={status}\n"), expected));
+        }
+    }
+    judged(&sandbox, units);
+}
+
+/// Restart= of systemd.service(5): a stop that systemd did not make.
+fn check_tells_of_a_stop_that_systemd_would_undo() {
+    let sandbox = sound();
+    let [good, notify] = good(&sandbox);
+    let mut units = Vec::new();
+    for (of, restart, expected) in [
+        (&good, "no", ""),
+        (&good, "on-watchdog", ""),
+        (&good, "always", "Restart=no"),
+        (&good, "on-success", "Restart=no"),
+        (
+            &good,
+            "on-failure",
+            "add SIGKILL to RestartPreventExitStatus=",
+        ),
+        (&good, "on-abnormal", "add SIGKILL"),
+        (&good, "on-abort", "add SIGKILL"),
+        (&good, "on-abort\nRestartPreventExitStatus=1 KILL", ""),
+        (&good, "always\nRestartPreventExitStatus=0", "add SIGKILL"),
+        (&good, "always\nRestartPreventExitStatus=0 SIGKILL", ""),
+        (&good, "always\nRestart=no", ""),
+        (&good, "always\nRestart=", ":8: Restart=always"),
+        (&good, "always\nRestart=often", ":8: Restart=always"),
+        (&notify, "no", ""),
+        (&notify, "always", "Restart=no"),
+        (&notify, "on-success", "Restart=no"),
+        (
+            &notify,
+            "on-failure",
+            "add 150 to RestartPreventExitStatus=",
+        ),
+        (&notify, "on-failure\nRestartPreventExitStatus=2 150", ""),
+        (
+            &notify,
+            "on-failure\nRestartPreventExitStatus=150\nRestartPreventExitStatus=",
+            "add 150",
+        ),
+        (&notify, "on-abnormal", ""),
+        (&notify, "on-abort", ""),
+    ] {
+        units.push((format!("{of}Restart={restart}\n"), expected));
+    }
+    judged(&sandbox, units);
 }
