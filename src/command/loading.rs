@@ -201,8 +201,9 @@ fn write_debug(call: &Call, loaded: &Loaded, ui: &mut Ui) {
     }
 }
 
-/// The command line from the verb on, without the options in front of it.
-fn verb_arguments(call: &Call) -> Vec<OsString> {
+/// The command line without `--user` and `--direct` in front of the verb: whoever
+/// calls this program again says those himself.
+pub fn verb_arguments(call: &Call) -> Vec<OsString> {
     let mut arguments = call.arguments.iter().skip(1);
     let mut rest = Vec::new();
     while let Some(argument) = arguments.next() {
@@ -274,12 +275,13 @@ fn managed(call: &Call, identity: &Identity) -> Result<Managed> {
     }
     // The configuration belongs to the Domino user: it must not make root
     // start and stop other people's services.
-    if state.user() != identity.user.name.to_string_lossy() {
+    let user = state.user();
+    if user != identity.user.name.to_string_lossy() && user != identity.user.uid.to_string() {
         return Err(Error::Service {
             message: format!(
                 "unit {} runs as '{}', not as '{}'; correct User= in the unit or DOMINO_SYSTEMD_NAME in the configuration",
                 crate::error::shown(&name),
-                state.user(),
+                user,
                 crate::error::shown(&identity.user.name)
             ),
             exit: Exit::NotConfigured,
@@ -288,16 +290,26 @@ fn managed(call: &Call, identity: &Identity) -> Result<Managed> {
     Ok(Managed::By(unit))
 }
 
-/// As [`unit()`], for verbs that act: a caller who is neither root nor the
-/// Domino user acts as root, through sudo, or not at all.
-pub fn own_unit(call: &Call, identity: &Identity) -> Result<Option<Unit>> {
+/// As [`unit()`], for a stop: a caller who is neither root nor the Domino user
+/// acts as root, through sudo, or not at all. A server can be stopped also where
+/// systemd does not answer.
+pub fn unit_to_stop(call: &Call, identity: &Identity, ui: &mut Ui) -> Result<Option<Unit>> {
     if identity.standing == Standing::Other {
         return Ok(None);
     }
-    unit(call, identity)
+    unit(call, identity).or_else(|error| match error {
+        Error::Program { .. }
+        | Error::Service {
+            exit: Exit::Failed, ..
+        } => {
+            ui.warn(&format!("{error}; the server is stopped without systemd"));
+            Ok(None)
+        }
+        other => Err(other),
+    })
 }
 
-/// As [`own_unit`], for verbs that start the server: a mask is the
+/// As [`unit()`], for verbs that start the server: a mask is the
 /// administrator's word that it must not.
 pub fn unit_to_start(call: &Call, identity: &Identity) -> Result<Option<Unit>> {
     if identity.standing == Standing::Other {

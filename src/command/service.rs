@@ -1,7 +1,8 @@
 //! `service` and `statusd`: the server's unit under systemd.
 
 use super::identity::{Identity, Standing};
-use super::{Call, identity, loading, logs, restart, start, stop};
+use super::{Call, identity, loading, logs, managers, restart, start, stop};
+use crate::cli::managers::ManagersVerb;
 use crate::cli::{LiveArgs, StartArgs};
 use crate::domino::state::State;
 use crate::domino::{Reporter, processes};
@@ -19,6 +20,9 @@ pub fn run(call: &Call, action: Option<&str>, ui: &mut Ui) -> Result<Exit> {
         Some("start") => return start::run(call, StartArgs::default(), ui),
         Some("stop") => return stop::run(call, LiveArgs::default(), false, ui),
         Some("restart") => return restart::run(call, StartArgs::default(), ui),
+        Some("try-restart" | "condrestart" | "force-reload") => {
+            return managers::run(call, ManagersVerb::TryRestart, ui);
+        }
         _ => {}
     }
     let verb = match action.unwrap_or("status") {

@@ -41,6 +41,7 @@ mod status_forms;
 mod stopping;
 mod support_verbs;
 mod unclean;
+mod unit_troubles;
 mod units;
 mod verify;
 
@@ -81,6 +82,7 @@ pub fn all() -> Vec<Scenario> {
         snapshot_online::ALL,
         status_forms::ALL,
         stopping::ALL,
+        unit_troubles::ALL,
         units::ALL,
         shared_data::ALL,
         shell::ALL,
