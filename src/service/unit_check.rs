@@ -413,7 +413,7 @@ fn restart(unit: &UnitFile, notify: bool) -> Option<Finding> {
     Some(at(
         line,
         format!(
-            "Restart={restart}: {kind} that goes past systemd ('stop --direct', or by who may not stop the unit) would be answered by a new start; {cure}"
+            "Restart={restart}: {kind} that goes past systemd, such as 'stop --direct', would be answered by a new start; {cure}"
         ),
     ))
 }
