@@ -83,6 +83,7 @@ pub fn check(partition: &Partition, is_default: bool, places: &Places) -> Vec<Fi
         Err(cause) => return vec![Finding::plain(format!("unit {}: {cause}", shown(&name)))],
     };
     let user = partition.user.name.to_string_lossy();
+    let uid = partition.user.uid.to_string();
     let mut found: Vec<Finding> = unit
         .odd
         .iter()
@@ -97,7 +98,7 @@ pub fn check(partition: &Partition, is_default: bool, places: &Places) -> Vec<Fi
     // systemd resolves %i and its like; a value with one cannot be compared.
     let plain = |line: &&Line| !line.value.contains('%');
     match unit.service("User") {
-        Some(line) if plain(&line) && line.value != user => found.push(at(
+        Some(line) if plain(&line) && line.value != user && line.value != uid => found.push(at(
             line,
             format!("User={} is not '{user}', whose server this is", line.value),
         )),

@@ -293,6 +293,9 @@ fn check_counts_what_systemd_counts() {
         ":6: TimeoutStopSec=soon is no time",
     ));
     units.push((notify.clone(), ""));
+    let uid = sandbox.ids.0;
+    units.push((good.replace("=notes", &format!("={uid}")), ""));
+    units.push((good.replace("=notes", "=1"), "User=1 is not"));
     judged(&sandbox, units);
     // The earlier one counts.
     unit(
