@@ -5,6 +5,7 @@ use crate::support::scenario::Scenario;
 
 mod backup_mode;
 mod bad_input;
+mod check_unit;
 mod cleanup;
 mod concurrency;
 mod config_verbs;
@@ -49,6 +50,7 @@ pub fn all() -> Vec<Scenario> {
     [
         backup_mode::ALL,
         bad_input::ALL,
+        check_unit::ALL,
         cleanup::ALL,
         concurrency::ALL,
         config_verbs::ALL,
