@@ -166,7 +166,7 @@ impl Exit {
             Exit::Crashed => "the server crashed while stopping; run: and did not come back",
             Exit::BudgetSpent => "snapshot: the time budget ran out, the freeze was undone",
             Exit::Locked => "another start or stop did not finish in time",
-            Exit::Disabled => "start refused: disabled for maintenance",
+            Exit::Disabled => "start refused: disabled for maintenance, or unit masked",
             Exit::Signal(_) => "ended by a signal (128 + its number)",
             Exit::Passed(_) => "the code of the program that was run",
         }

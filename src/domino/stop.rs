@@ -225,7 +225,7 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
     if killed {
         let seconds = began.elapsed().as_secs();
         work.reporter.warn(&format!(
-            "still running after {seconds} seconds (DOMINO_SHUTDOWN_TIMEOUT): {}; now by force",
+            "still running after {seconds} seconds, the time for a shutdown: {}; now by force",
             processes::list(watch.left())
         ));
         closure::mark_unclean(work, "the server was stopped by force");

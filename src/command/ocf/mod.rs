@@ -41,15 +41,20 @@ pub fn run(call: &Call, action: Option<&str>, ui: &mut Ui) -> Exit {
             Ok(OcfExit::Success)
         }
         Some("usage" | "help") => {
-            ui.line("usage: domino start|stop|monitor|status|meta-data|validate-all");
+            ui.line(USAGE);
             Ok(OcfExit::Success)
         }
         Some(
             action @ ("start" | "stop" | "monitor" | "status" | "validate-all" | STATE | READY
             | LEFTOVERS),
         ) => act(call, action, ui),
-        Some(_) => Ok(OcfExit::Unimplemented),
-        None => Ok(OcfExit::Arguments),
+        Some(_) | None => {
+            reason(ui, USAGE);
+            Ok(match action {
+                Some(_) => OcfExit::Unimplemented,
+                None => OcfExit::Arguments,
+            })
+        }
     };
     let exit = done.unwrap_or_else(|error| {
         reason(ui, &error.to_string());
@@ -57,6 +62,8 @@ pub fn run(call: &Call, action: Option<&str>, ui: &mut Ui) -> Exit {
     });
     exit.into()
 }
+
+const USAGE: &str = "usage: domino start|stop|monitor|status|meta-data|validate-all";
 
 /// Internal action: whether a cleanup would find IPC (0), processes too (1),
 /// [`NOTHING`] but somebody who has the lock (4), or [`NOTHING`].
