@@ -106,7 +106,7 @@ fn the_lock_of_the_dead_is_free() {
 
 fn status_never_waits() {
     let sandbox = Sandbox::with(&[("DOMINO_START_COMPACT_OPTIONS", "-C")]);
-    sandbox.mode("compact_delay=6\n");
+    sandbox.mode("compact_delay=4\n");
     let mut start = sandbox.command(&["start"]).spawn();
     wait_until("compact runs", || sandbox.calls("compact").len() == 1);
     let outcome = sandbox.run(&["status"]).code(3);

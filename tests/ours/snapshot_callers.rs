@@ -236,7 +236,7 @@ fn qemu_has_no_thaw_after_a_failed_hook() {
     let sandbox = host();
     installed(&sandbox, &["qemu", "--budget=1"]);
     let hook = sandbox.root.join("etc/qemu/fsfreeze-hook");
-    sandbox.mode("shutdown_delay=8\n");
+    sandbox.mode("shutdown_delay=6\n");
     sandbox.up();
     let (frozen, said, _) = qemu_hook(&sandbox, &hook, "freeze");
     let console = sandbox.console();

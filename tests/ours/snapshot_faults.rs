@@ -58,7 +58,7 @@ fn undone(sandbox: &Sandbox) {
 }
 
 fn a_spent_budget_is_undone() {
-    let sandbox = slow(8.0);
+    let sandbox = slow(6.0);
     let outcome = sandbox
         .run(&["snapshot", "freeze", "--budget=1"])
         .code(152)
@@ -187,7 +187,7 @@ fn a_thaw_that_gives_up_changes_nothing() {
     let mut sandbox = Sandbox::new();
     sandbox.up();
     sandbox.run(&["snapshot", "freeze"]).code(0);
-    sandbox.set("DOMINO_SETTLE_SECONDS", "6");
+    sandbox.set("DOMINO_SETTLE_SECONDS", "4");
     let thaw = sandbox
         .run(&["snapshot", "thaw", "--budget=1"])
         .code(152)

@@ -152,7 +152,7 @@ fn a_start_under_way_is_waited_for_and_left_alone() {
 }
 
 fn a_thaw_does_not_wait_for_what_was_not_touched() {
-    let (sandbox, mut start) = compacting(8);
+    let (sandbox, mut start) = compacting(6);
     let freeze = sandbox
         .command(&["snapshot", "freeze", "--caller=azure"])
         .spawn();
