@@ -241,6 +241,9 @@ stop and restart are the verbs of those names.")]
     /// Internal: whether a server that is restarted could be started
     #[command(name = "__restartable", hide = true)]
     Restartable,
+    /// Check what must be right before a stop, for a caller who keeps root
+    #[command(name = "__stoppable", hide = true)]
+    Stoppable,
     /// Internal: the stop of a restart, through the unit or not at all
     #[command(name = "__restart_stop", hide = true)]
     RestartStop,

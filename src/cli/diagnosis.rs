@@ -110,6 +110,19 @@ pub struct CleanupArgs {
     /// Remove every IPC object of the Domino user, others' too
     #[arg(long)]
     pub all_ipc: bool,
+    /// For the resource agent: remove nothing where one of these lives
+    #[arg(long, value_enum, hide = true)]
+    pub spare: Option<Spare>,
+}
+
+/// What a caller of `cleanup` does not want killed: once it has the lock, such
+/// a process keeps it from doing anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Spare {
+    /// A server
+    Server,
+    /// Any process of one
+    Processes,
 }
 
 /// Arguments of `resources`.

@@ -144,7 +144,8 @@ fn between(call: &Call, which: Maintenance, given: &[OsString], ui: &mut Ui) -> 
     let runs = runs(&partition.settings, which, given)?;
     with_work(&partition, ui, |work| {
         let lock = lock::acquire(work)?;
-        let stopped = stop::stop_locked(work, &lock, false)?;
+        let stopped = stop::stop_locked(work, &lock, false);
+        let stopped = restart::on_the_way(work, stopped)?;
         work.check_signals("the server is down; it was not started again")?;
         if runs.is_empty() {
             work.reporter.warn(&format!(

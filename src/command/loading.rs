@@ -7,6 +7,7 @@ use super::switch;
 use crate::domino::{Partition, Reporter};
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
+use crate::os::process::{FIRST, Pid, self_pid};
 use crate::service;
 use crate::service::systemd::Unit;
 use crate::settings::{Loaded, Source};
@@ -40,11 +41,11 @@ pub fn access_as(call: &Call, identity: &Identity, needs: Needs, ui: &mut Ui) ->
         (Standing::Other, _) => {
             switch::run_through_sudo(call, identity, needs, ui).map(Access::Elsewhere)
         }
-        (Standing::Root, Needs::Login) => {
+        (Standing::Root, Needs::Login) if !in_container() => {
             let arguments = verb_arguments(call);
             switch::run_as_login(&identity.user, &arguments, ui).map(Access::Elsewhere)
         }
-        (Standing::Root, Needs::Rights) | (Standing::Himself, _) => {
+        (Standing::Root | Standing::Himself, _) => {
             load_as(call, identity, ui).map(|partition| Access::Here(Box::new(partition)))
         }
     }
@@ -63,9 +64,23 @@ pub fn note_for_init(call: &Call, identity: &Identity, started: bool, ui: &mut U
     }
 }
 
+/// Whether this is a container that `run` is the first process of: there are no
+/// logins in it, and its environment is its configuration.
+fn in_container() -> bool {
+    let program = |pid: Pid| {
+        let file = std::fs::metadata(format!("/proc/{pid}/exe")).ok()?;
+        Some((file.dev(), file.ino()))
+    };
+    let own = self_pid();
+    own == FIRST || program(FIRST).is_some_and(|first| program(own) == Some(first))
+}
+
 /// Becomes the Domino user in this process, where it is not him yet, and
 /// loads his server's settings.
 pub fn load_as(call: &Call, identity: &Identity, ui: &mut Ui) -> Result<Partition> {
+    if in_container() {
+        return load_in_container(call, identity, ui);
+    }
     let inherited = if identity.standing == Standing::Root {
         switch::become_user(call, &identity.user)?
     } else {
@@ -74,9 +89,9 @@ pub fn load_as(call: &Call, identity: &Identity, ui: &mut Ui) -> Result<Partitio
     load(call, identity, inherited, ui)
 }
 
-/// As [`load_as`], for the first process of a container: what its environment
-/// says is its configuration, also where root has to become the user.
-pub fn load_in_container(call: &Call, identity: &Identity, ui: &mut Ui) -> Result<Partition> {
+/// The same in a container: what its environment says is its configuration, also
+/// where root has to become the user.
+fn load_in_container(call: &Call, identity: &Identity, ui: &mut Ui) -> Result<Partition> {
     let mut inherited = if identity.standing == Standing::Root {
         switch::become_user(call, &identity.user)?
     } else {
@@ -90,6 +105,17 @@ pub fn load_in_container(call: &Call, identity: &Identity, ui: &mut Ui) -> Resul
     load(call, identity, inherited, ui)
 }
 
+/// Loads the settings of the server once more, in a process that is its user's
+/// by now.
+pub fn load_again(
+    call: &Call,
+    identity: &Identity,
+    before: &Partition,
+    ui: &mut Ui,
+) -> Result<Partition> {
+    load(call, identity, before.inherited.clone(), ui)
+}
+
 fn load(
     call: &Call,
     identity: &Identity,
@@ -101,7 +127,16 @@ fn load(
         inherited.retain(|(name, _)| name != ENV_FILE);
         inherited.push((ENV_FILE.into(), file.clone()));
     }
-    let mut loaded = crate::settings::load(&call.root, &identity.user.name, &inherited)?;
+    let user = &identity.user.name;
+    let mut loaded = match crate::settings::load(&call.root, user, &inherited) {
+        Err(error) if is_units_stop(call) => {
+            ui.warn(&format!(
+                "{error}; the server is stopped by what can be read of its configuration"
+            ));
+            crate::settings::load_what_can_be_read(&call.root, user, &inherited)?
+        }
+        read => read?,
+    };
     if let Some(file) = &call.config
         && !loaded.files.iter().any(|read| read == Path::new(file))
     {
@@ -124,6 +159,18 @@ fn load(
         write_debug(call, &loaded, ui);
     }
     Ok(partition(call, identity, inherited, loaded))
+}
+
+/// Whether systemd calls this as a stop command of its unit (ExecStop=,
+/// ExecStopPost=: only these get the variable, systemd.exec(5)). One that
+/// refuses has systemd end the server by signals.
+pub fn is_units_stop(call: &Call) -> bool {
+    let verb = verb_arguments(call);
+    call.direct
+        && call.variable("SERVICE_RESULT").is_some()
+        && verb
+            .first()
+            .is_some_and(|verb| verb == "stop" || verb == "quit")
 }
 
 /// What is named on a command line may come from somebody whom sudo lets call
@@ -201,8 +248,9 @@ fn write_debug(call: &Call, loaded: &Loaded, ui: &mut Ui) {
     }
 }
 
-/// The command line from the verb on, without the options in front of it.
-fn verb_arguments(call: &Call) -> Vec<OsString> {
+/// The command line without `--user` and `--direct` in front of the verb: whoever
+/// calls this program again says those himself.
+pub fn verb_arguments(call: &Call) -> Vec<OsString> {
     let mut arguments = call.arguments.iter().skip(1);
     let mut rest = Vec::new();
     while let Some(argument) = arguments.next() {
@@ -274,12 +322,13 @@ fn managed(call: &Call, identity: &Identity) -> Result<Managed> {
     }
     // The configuration belongs to the Domino user: it must not make root
     // start and stop other people's services.
-    if state.user() != identity.user.name.to_string_lossy() {
+    let user = state.user();
+    if user != identity.user.name.to_string_lossy() && user != identity.user.uid.to_string() {
         return Err(Error::Service {
             message: format!(
                 "unit {} runs as '{}', not as '{}'; correct User= in the unit or DOMINO_SYSTEMD_NAME in the configuration",
                 crate::error::shown(&name),
-                state.user(),
+                user,
                 crate::error::shown(&identity.user.name)
             ),
             exit: Exit::NotConfigured,
@@ -288,16 +337,26 @@ fn managed(call: &Call, identity: &Identity) -> Result<Managed> {
     Ok(Managed::By(unit))
 }
 
-/// As [`unit()`], for verbs that act: a caller who is neither root nor the
-/// Domino user acts as root, through sudo, or not at all.
-pub fn own_unit(call: &Call, identity: &Identity) -> Result<Option<Unit>> {
+/// As [`unit()`], for a stop: a caller who is neither root nor the Domino user
+/// acts as root, through sudo, or not at all. A server can be stopped also where
+/// systemd does not answer.
+pub fn unit_to_stop(call: &Call, identity: &Identity, ui: &mut Ui) -> Result<Option<Unit>> {
     if identity.standing == Standing::Other {
         return Ok(None);
     }
-    unit(call, identity)
+    unit(call, identity).or_else(|error| match error {
+        Error::Program { .. }
+        | Error::Service {
+            exit: Exit::Failed, ..
+        } => {
+            ui.warn(&format!("{error}; the server is stopped without systemd"));
+            Ok(None)
+        }
+        other => Err(other),
+    })
 }
 
-/// As [`own_unit`], for verbs that start the server: a mask is the
+/// As [`unit()`], for verbs that start the server: a mask is the
 /// administrator's word that it must not.
 pub fn unit_to_start(call: &Call, identity: &Identity) -> Result<Option<Unit>> {
     if identity.standing == Standing::Other {

@@ -124,6 +124,7 @@ pub fn run(call: &Call, verb: Verb, ui: &mut Ui) -> Result<Exit> {
             Ok(Exit::Done)
         }
         Verb::Restartable => restart::restartable(call, ui),
+        Verb::Stoppable => stop::stoppable(call, ui),
         Verb::RestartStop => stop::to_restart(call, ui),
         Verb::BackupMode { action } => backup_mode::run(call, action, ui),
         Verb::Catalogue => {

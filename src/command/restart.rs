@@ -4,8 +4,9 @@ use super::identity::{self, Identity, Needs};
 use super::{Call, live, loading, start, stop, with_work};
 use crate::cli::StartArgs;
 use crate::domino::start::refuse_disabled;
+use crate::domino::tools::Work;
 use crate::domino::tools::number;
-use crate::domino::{Partition, Reporter, lock};
+use crate::domino::{Partition, Reporter, lock, processes};
 use crate::error::{Error, Result, signal_name};
 use crate::exit::Exit;
 use crate::os::crew;
@@ -41,10 +42,7 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
     let exit = with_work(&partition, ui, |work| {
         let lock = lock::acquire(work)?;
         let stopped = stop::stop_locked(work, &lock, false);
-        if let Err(Error::Interrupted { .. }) = stopped {
-            work.reporter.warn(NOT_AGAIN);
-        }
-        let stopped = stopped?;
+        let stopped = on_the_way(work, stopped)?;
         work.check_signals(NOT_STARTED)?;
         await_turn(arguments, work.signals)?;
         let started = start::start_locked(work, &lock, arguments)?;
@@ -54,6 +52,26 @@ pub fn run(call: &Call, arguments: StartArgs, ui: &mut Ui) -> Result<Exit> {
         return live::on_partition(&partition, false, ui);
     }
     Ok(exit)
+}
+
+/// What a stop was that a start follows. One that failed when nothing of the
+/// server was left is told, and followed all the same.
+pub fn on_the_way(work: &mut Work, stopped: Result<Exit>) -> Result<Exit> {
+    let error = match stopped {
+        Err(error) => error,
+        done => return done,
+    };
+    if let Error::Interrupted { .. } = error {
+        work.reporter.warn(NOT_AGAIN);
+        return Err(error);
+    }
+    if !processes::find(work.partition)?.is_empty() {
+        return Err(error);
+    }
+    work.reporter.warn(&format!(
+        "the stop failed: {error}; nothing of the server is left, it is started again"
+    ));
+    Ok(error.exit())
 }
 
 /// A lost terminal is nobody's wish that the server stays down. A signal that
@@ -88,10 +106,7 @@ pub fn check(partition: &Partition) -> Result<()> {
 pub fn restartable(call: &Call, ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
     loading::unit_to_start(call, &identity)?;
-    match loading::here(loading::access_as(call, &identity, Needs::Rights, ui)?) {
-        Ok(partition) => check(&partition).map(|()| Exit::Done),
-        Err(exit) => Ok(exit),
-    }
+    check(&loading::load_as(call, &identity, ui)?).map(|()| Exit::Done)
 }
 
 /// A restart through the unit, with the verb `between` for the server while it
@@ -169,15 +184,10 @@ pub fn in_child(call: &Call, identity: &Identity, verb: &[OsString], ui: &mut Ui
 /// How that process is launched. A terminal that is lost must not end a part
 /// of what this one does to its end.
 pub fn again(call: &Call, identity: &Identity, verb: &[OsString]) -> Result<Launch> {
-    let mut launch = Launch::new(super::switch::own_program()?);
+    let program = super::switch::own_program()?;
+    let mut launch = super::switch::again(&program, call, &identity.user.name);
     launch.ignore_hangup = true;
-    // The name this program was called by may have told the user; the
-    // program's own file does not.
-    launch
-        .args
-        .extend(["--user".into(), identity.user.name.clone()]);
     launch.args.extend(verb.iter().cloned());
-    launch.env = call.environment.clone();
     Ok(launch)
 }
 

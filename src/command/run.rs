@@ -1,7 +1,7 @@
 //! `run`: starts the server and stays in front, as a service manager's main
 //! process or a container's first one, until the server is down.
 
-use super::identity::{self, Standing};
+use super::identity::{self, Identity, Standing};
 use super::loading;
 use super::{Call, live, start, stop};
 use crate::domino::closure;
@@ -22,6 +22,7 @@ use crate::os::signals::{Signal, Signals};
 use crate::os::wait::wait_any;
 use crate::service::notify::{Heartbeat, Notifier};
 use crate::ui::Ui;
+use std::cell::OnceCell;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -56,11 +57,7 @@ pub fn run(call: &Call, ui: &mut Ui) -> Result<Exit> {
         ui.warn(&format!("NOTIFY_SOCKET: {cause}; nobody is notified"));
         Notifier::default()
     });
-    let partition = if self_pid() == FIRST {
-        loading::load_in_container(call, &identity, ui)?
-    } else {
-        loading::load_as(call, &identity, ui)?
-    };
+    let partition = loading::load_as(call, &identity, ui)?;
     start::check(&partition)?;
     let family = Family::head().map_err(Error::system("watch over processes"))?;
     // Had now: at a stop there may be no descriptor left for them.
@@ -71,7 +68,11 @@ pub fn run(call: &Call, ui: &mut Ui) -> Result<Exit> {
     let console = console
         .then(|| live::Background::of_log(&partition))
         .transpose()?;
+    let at_the_end = OnceCell::new();
     let mut service = Service {
+        call,
+        identity: &identity,
+        at_the_end: &at_the_end,
         partition: &partition,
         notifier: &notifier,
         family: &family,
@@ -130,7 +131,11 @@ impl Reporter for Announcer<'_> {
 
 /// The service while this process is in front of it.
 struct Service<'a> {
+    call: &'a Call,
+    identity: &'a Identity,
     partition: &'a Partition,
+    /// The same, as it is configured when the server is stopped.
+    at_the_end: &'a OnceCell<Partition>,
     notifier: &'a Notifier,
     family: &'a Family,
     /// For what must be done to its end, whoever asks otherwise.
@@ -232,7 +237,7 @@ impl Service<'_> {
         };
         let mut tries = 0;
         loop {
-            let lock = lock_or_none(&mut work, until);
+            let lock = lock::acquire_or_none(&mut work, until);
             let error = match act(&mut work, &lock) {
                 Err(error) => error,
                 done => return done,
@@ -266,7 +271,24 @@ impl Service<'_> {
         let status = format!("Stopping: {why}");
         self.notifier.stopping(&status);
         self.reporter.ui.line(&status);
+        self.read_again();
         self.unbroken(|work, lock| stop::stop_locked(work, lock, false))
+    }
+
+    /// The configuration may have changed in the weeks since the start, such as
+    /// how long a shutdown may take. One that cannot be read, or is another
+    /// server's by now, does not count.
+    fn read_again(&mut self) {
+        let place = |one: &Partition| (one.lotus(), one.data());
+        match loading::load_again(self.call, self.identity, self.partition, self.reporter.ui) {
+            Ok(now) if place(&now) == place(self.partition) => {
+                self.partition = self.at_the_end.get_or_init(|| now);
+            }
+            Ok(_) => {}
+            Err(error) => self.reporter.warn(&format!(
+                "{error}; the server is stopped as it was configured at its start"
+            )),
+        }
     }
 
     /// An end with this error, but not while the server lives, nor with
@@ -355,24 +377,6 @@ impl Service<'_> {
         let until = Instant::now() + BACKGROUND_LIMIT;
         while self.family.reap().is_ok_and(|reaped| !reaped.childless) && Instant::now() < until {
             let _ = wait_any(&[], None, &[self.family.as_fd()], Some(until));
-        }
-    }
-}
-
-/// The lock, or none where it is not to be had: ending now would leave the
-/// server to be killed.
-fn lock_or_none(work: &mut Work, until: Instant) -> Lock {
-    loop {
-        let error = match lock::acquire(work) {
-            Ok(lock) => return lock,
-            Err(error) => error,
-        };
-        if matches!(error, Error::Locked { .. }) && Instant::now() < until {
-            work.reporter.warn(&error.to_string());
-        } else {
-            work.reporter
-                .warn(&format!("{error}; going on without the lock"));
-            return Lock::none();
         }
     }
 }

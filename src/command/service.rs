@@ -1,11 +1,12 @@
 //! `service` and `statusd`: the server's unit under systemd.
 
 use super::identity::{Identity, Standing};
-use super::{Call, identity, loading, logs, restart, start, stop};
+use super::{Call, identity, loading, logs, managers, restart, start, stop};
+use crate::cli::managers::ManagersVerb;
 use crate::cli::{LiveArgs, StartArgs};
 use crate::domino::state::State;
 use crate::domino::{Reporter, processes};
-use crate::error::{Result, shown};
+use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
 use crate::service::systemd::Unit;
 use crate::ui::Ui;
@@ -19,6 +20,9 @@ pub fn run(call: &Call, action: Option<&str>, ui: &mut Ui) -> Result<Exit> {
         Some("start") => return start::run(call, StartArgs::default(), ui),
         Some("stop") => return stop::run(call, LiveArgs::default(), false, ui),
         Some("restart") => return restart::run(call, StartArgs::default(), ui),
+        Some("try-restart" | "condrestart" | "force-reload") => {
+            return managers::run(call, ManagersVerb::TryRestart, ui);
+        }
         _ => {}
     }
     let verb = match action.unwrap_or("status") {
@@ -27,9 +31,7 @@ pub fn run(call: &Call, action: Option<&str>, ui: &mut Ui) -> Result<Exit> {
         other => other,
     };
     if verb.starts_with('-') {
-        return Err(crate::error::Error::Usage(format!(
-            "'{verb}' is no action for a unit"
-        )));
+        return Err(Error::Usage(format!("'{verb}' is no action for a unit")));
     }
     let looks_only = matches!(
         verb,
@@ -38,6 +40,16 @@ pub fn run(call: &Call, action: Option<&str>, ui: &mut Ui) -> Result<Exit> {
     let code = unit.call(verb, !looks_only && loading::through_sudo(call))?;
     if verb == "status" && identity.standing != Standing::Other {
         compare(call, &identity, &unit, ui)?;
+    }
+    // systemctl and sudo answer 1 to whoever may not, and for other reasons.
+    if !looks_only && matches!(code, 1 | 4) && crate::os::users::effective_uid() != 0 {
+        return Err(Error::Service {
+            message: format!(
+                "systemd did not do it; call it as root, or let sudo or polkit allow '{}' to control the unit",
+                shown(&identity.user.name)
+            ),
+            exit: Exit::Privilege,
+        });
     }
     Ok(match code {
         0 => Exit::Done,

@@ -224,6 +224,15 @@ fn start_unit(
     drop(signals);
     // A unit whose conditions are not met is no error of systemctl's.
     if code == 0 && after.is_up() {
+        // systemd does nothing for one that is active.
+        if before.active() == "active" && !server_runs(call, identity, ui)? {
+            return Err(Error::Service {
+                message: format!(
+                    "{name} is active already, but its server does not run: it may be coming back by itself; otherwise 'rc_domino restart' starts it"
+                ),
+                exit: Exit::Failed,
+            });
+        }
         return Ok(());
     }
     let exit = after.verdict_of_start(before, code, as_root);

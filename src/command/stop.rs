@@ -44,15 +44,15 @@ pub fn run(call: &Call, arguments: LiveArgs, keep_controller: bool, ui: &mut Ui)
 
 /// Whether the service's main process ended by itself (systemd.exec(5)): `run`
 /// has closed then whatever it started, and what else is there, such as a
-/// compact that kept it from a start, is not its own. With 1 it may have left a
-/// server that it could not stop.
+/// compact that kept it from a start, is not its own. With 1, or 4 where
+/// processes could not be looked at, it may have left a server running.
 fn run_ended_by_itself(call: &Call, identity: &Identity, ui: &mut Ui) -> Result<bool> {
     let is =
         |variable: &str, text: &str| call.variable(variable).is_some_and(|value| value == text);
     if !is("EXIT_CODE", "exited") {
         return Ok(false);
     }
-    if !is("EXIT_STATUS", "1") {
+    if !is("EXIT_STATUS", "1") && !is("EXIT_STATUS", "4") {
         return Ok(true);
     }
     let partition = loading::load_as(call, identity, ui)?;
@@ -66,7 +66,11 @@ fn stop_it(
     keep_controller: bool,
     ui: &mut Ui,
 ) -> Result<Exit> {
-    if let Some(unit) = loading::own_unit(call, identity)? {
+    if let Some(unit) = loading::unit_to_stop(call, identity, ui)? {
+        match super::restart::in_child(call, identity, &["__stoppable".into()], ui)? {
+            Exit::Done => {}
+            refused => return Ok(refused),
+        }
         return through_unit(call, identity, &unit, How::Somehow(arguments), ui);
     }
     let needs = match arguments.without_login {
@@ -87,11 +91,23 @@ fn stop_it(
     with_work(&partition, ui, |work| {
         // Begun with the signals held back: its thread must not take them.
         let _console = live_console(&partition, arguments)?;
-        let until = Instant::now() + stop::longest(&partition.settings);
+        let longest = stop::longest(&partition.settings);
+        let until = Instant::now() + longest * 2;
         let _beat = ask_for_time(call, move || Instant::now() < until);
-        let lock = lock::acquire(work)?;
+        let lock = match loading::is_units_stop(call) {
+            true => lock::acquire_or_none(work, Instant::now() + longest),
+            false => lock::acquire(work)?,
+        };
         stop_locked(work, &lock, keep_controller)
     })
+}
+
+/// `__stoppable`: checks what must be right before a stop, for a caller who
+/// keeps root's rights: once systemd is at it, a stop command that refuses has
+/// it end the server by signals.
+pub fn stoppable(call: &Call, ui: &mut Ui) -> Result<Exit> {
+    let identity = identity::settle(call)?;
+    check(&loading::load_as(call, &identity, ui)?).map(|()| Exit::Done)
 }
 
 /// `__restart_stop`: a stop through the unit, or none at all.
@@ -268,7 +284,7 @@ fn through_unit(
         How::ByUnit => None,
     };
     let mut ended = systemctl.finish()?;
-    let mut now = stopped_by_now(unit, &signals)?;
+    let mut now = stopped_by_now(unit, &signals, ui)?;
     if !ended.success() && now.is_up() && how == How::ByUnit {
         // Nothing has begun yet that would have to be brought to its end.
         if let Some(signal) = broken_off(ended)? {
@@ -280,13 +296,13 @@ fn through_unit(
         if sudo {
             // As for a start: polkit may allow what sudo does not.
             ended = unit.begin("stop", false, &signals)?.finish()?;
-            now = stopped_by_now(unit, &signals)?;
+            now = stopped_by_now(unit, &signals, ui)?;
         }
     }
     drop(console);
     // A systemctl that a signal ends, alone or with its terminal's group, does
     // not end what systemd is at.
-    let done = ended.success() || was.is_up() && !now.is_up();
+    let done = ended.success() || was.is_up() && now.is_known() && !now.is_up();
     let verdict = if was.is_up() {
         now.verdict_of_stop()
     } else {
@@ -295,6 +311,15 @@ fn through_unit(
     let left = processes::find(&partition)?;
     if !left.is_empty() && !done && how == How::ByUnit {
         return Err(not_restarted(identity, &name));
+    }
+    if !left.is_empty() && !done && now.is_up() && now.comes_back() {
+        return Err(Error::Service {
+            message: format!(
+                "systemd did not stop {name}, and would start the server again after any other stop (Restart= in the unit): it runs on; stop it as root, or let sudo or polkit allow '{}' to control the unit",
+                shown(&identity.user.name)
+            ),
+            exit: Exit::Privilege,
+        });
     }
     if !left.is_empty() {
         ui.line(&format!(
@@ -310,7 +335,7 @@ fn through_unit(
         // more, but the rights to tell the server to quit are.
         check(&partition)?;
     }
-    let rest = with_work_under(&partition, &signals, ui, |work| {
+    let rest = match with_work_under(&partition, &signals, ui, |work| {
         if matches!(verdict, Exit::Unclean | Exit::Crashed) {
             closure::keep_witness(work);
             if closure::remembered(work.partition).is_none() {
@@ -326,29 +351,44 @@ fn through_unit(
         } else {
             stop_locked(work, &lock, false)
         }
-    })?;
-    if verdict == Exit::Done {
-        return Ok(rest);
-    }
-    if rest == Exit::Done {
+    }) {
+        // systemd's stop has begun and is over: a restart goes on to its end.
+        Err(error) if how == How::ByUnit && left.is_empty() => {
+            ui.error(&error.to_string());
+            return Ok(Exit::Unclean);
+        }
+        other => other?,
+    };
+    if verdict != Exit::Done && rest == Exit::Done {
         ui.warn(&format!(
             "{name} answered {} to its stop: 'rc_domino systemlog' tells why",
             verdict.code()
         ));
     }
-    Ok(verdict)
+    // What /proc and Domino's own files say may be worse than what systemd
+    // says. A restart needs to know that nothing is left, which is so here.
+    let exit = Exit::worst([verdict, rest]);
+    Ok(match how {
+        How::ByUnit if !super::restart::is_down(exit) => rest,
+        _ => exit,
+    })
 }
 
 /// The unit when systemd is done with its stop: its systemctl may have ended
 /// before.
-fn stopped_by_now(unit: &Unit, signals: &Signals) -> Result<UnitState> {
-    match unit.wait_while(UnitState::is_stopping, signals, None)? {
-        Waited::For(state) => Ok(*state),
-        Waited::Interrupted(signal) => Err(unwaited(
+fn stopped_by_now(unit: &Unit, signals: &Signals, ui: &mut Ui) -> Result<UnitState> {
+    match unit.wait_while(UnitState::is_stopping, signals, None) {
+        Ok(Waited::For(state)) => Ok(*state),
+        Ok(Waited::Interrupted(signal)) => Err(unwaited(
             signal,
             &format!("the stop of {}", shown(unit.name())),
         )),
-        Waited::TooLong => unit.state(),
+        Ok(Waited::TooLong) => unit.state(),
+        // What became of the server is looked at all the same.
+        Err(error) => {
+            ui.warn(&error.to_string());
+            Ok(UnitState::default())
+        }
     }
 }
 

@@ -88,11 +88,10 @@ fn sections(partition: &Partition) -> Result<Vec<Section>> {
     let unit = match unit_of(partition)? {
         None => "none: systemd does not run this host".to_owned(),
         Some(unit) => {
-            let state = unit.state()?;
-            let said = if state.is_loaded() {
-                state.active()
-            } else {
-                "no such unit"
+            let said = match unit.state() {
+                Ok(state) if state.is_loaded() => state.active().to_owned(),
+                Ok(_) => "no such unit".into(),
+                Err(error) => error.to_string(),
             };
             format!("{}: {said}", shown(unit.name()))
         }

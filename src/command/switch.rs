@@ -164,7 +164,7 @@ pub fn run_through_sudo(
     if call.direct {
         launch.args.push("--direct".into());
     }
-    launch.args.extend(call.arguments.iter().skip(1).cloned());
+    launch.args.extend(super::loading::verb_arguments(call));
     launch.env = call.environment.clone();
     match run_in_front(launch, ui) {
         Err(Error::Program { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => {
@@ -200,6 +200,31 @@ pub fn as_typed(call: &Call) -> String {
 /// This program's own file, as it can be run again.
 pub fn own_program() -> Result<PathBuf> {
     std::env::current_exe().map_err(Error::system("find this program's own file"))
+}
+
+/// This program again, for that user's server: with the options in front of
+/// the verb that this call was given, and with its environment. What this one
+/// was called by may have told the user; the program's own file does not.
+pub fn again(program: &Path, call: &Call, user: &OsStr) -> Launch {
+    let mut launch = Launch::new(program);
+    // A value may begin with a dash.
+    let mut option = |name: &str, value: &OsStr| {
+        let mut option = OsString::from(name);
+        option.push(value);
+        launch.args.push(option);
+    };
+    option("--user=", user);
+    if let Some(file) = &call.config {
+        option("--config=", file);
+    }
+    if let Some(seconds) = call.shutdown_timeout {
+        option("--shutdown-timeout=", seconds.to_string().as_ref());
+    }
+    if call.direct {
+        launch.args.push("--direct".into());
+    }
+    launch.env = call.environment.clone();
+    launch
 }
 
 /// Runs a program in the foreground with this one's terminal, passing SIGTERM

@@ -58,8 +58,9 @@ pub fn forget(work: &mut Work) {
 
 /// What is remembered of a run that ended badly.
 pub fn remembered(partition: &Partition) -> Option<String> {
-    let text = read(&marker(partition))?;
-    Some(String::from_utf8_lossy(&text).trim().to_owned())
+    witness(&marker(partition), |text| {
+        Some(String::from_utf8_lossy(text).trim().to_owned())
+    })
 }
 
 /// Why the databases of a server that is down cannot be trusted, if so.
@@ -67,21 +68,30 @@ pub fn unclean(partition: &Partition) -> Option<String> {
     remembered(partition).or_else(|| still_listed(partition))
 }
 
-fn read(path: &Path) -> Option<Vec<u8>> {
-    crate::os::files::read_bounded(path, 1 << 20).ok()
+/// What a file has to say of how the last run ended. One that is there but
+/// cannot be read is no word for a good end.
+fn witness(path: &Path, says: impl FnOnce(&[u8]) -> Option<String>) -> Option<String> {
+    match crate::os::files::read_bounded(path, 1 << 20) {
+        Ok(text) => says(&text),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => None,
+        Err(cause) => Some(format!(
+            "{cause}, so how the last run ended is not known; let the Domino user read it, or remove it"
+        )),
+    }
 }
 
 /// What Domino's own list of processes says against a server of which nothing
 /// runs any more: a clean shutdown takes every process off it.
 pub fn still_listed(partition: &Partition) -> Option<String> {
     let table = partition.data().join(PID_TABLE);
-    let active = read(&table)?
-        .split(|byte| *byte == b'\n')
-        .any(|line| line.trim_ascii_start().starts_with(b"1 "));
-    active.then(|| {
-        format!(
-            "{} still lists processes, so the server died or the host went down with it",
-            table.display()
-        )
+    witness(&table, |text| {
+        text.split(|byte| *byte == b'\n')
+            .any(|line| line.trim_ascii_start().starts_with(b"1 "))
+            .then(|| {
+                format!(
+                    "{} still lists processes, so the server died or the host went down with it",
+                    table.display()
+                )
+            })
     })
 }

@@ -45,6 +45,24 @@ pub fn acquire(work: &mut Work) -> Result<Lock> {
     }
 }
 
+/// The lock, or none where it is not to be had: ending now would leave the
+/// server to be killed.
+pub fn acquire_or_none(work: &mut Work, until: Instant) -> Lock {
+    loop {
+        let error = match acquire(work) {
+            Ok(lock) => return lock,
+            Err(error) => error,
+        };
+        if matches!(error, Error::Locked { .. }) && Instant::now() < until {
+            work.reporter.warn(&error.to_string());
+        } else {
+            work.reporter
+                .warn(&format!("{error}; going on without the lock"));
+            return Lock::none();
+        }
+    }
+}
+
 fn describe(holder: &Holder) -> String {
     let verb = holder
         .cmdline

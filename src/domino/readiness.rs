@@ -122,13 +122,8 @@ pub fn remember(partition: &Partition, server: Pid) {
     }
 }
 
-/// Forgets it: another server process is about to start.
-pub fn forget(partition: &Partition) {
-    let _ = std::fs::remove_file(marker(partition));
-}
-
-/// The server went and may come back: what its log says of readiness before
-/// `offset` is not the next one's.
+/// Another server process is about to start, or may: what the log says of
+/// readiness before `offset` is not the next one's.
 pub fn expect_from(partition: &Partition, offset: u64) {
     let mark = format!("from {offset}\n");
     let _ = crate::os::files::write_atomically(&marker(partition), mark.as_bytes(), 0o644);

@@ -126,7 +126,8 @@ pub fn begin(work: &mut Work, _lock: &Lock, manner: Manner) -> Result<Begun> {
     let handover = prepare(work)?;
     work.check_signals("the server was not started")?;
     claim::take(work)?;
-    readiness::forget(work.partition);
+    // Where the old log could not be archived it speaks of an earlier server.
+    readiness::expect_from(work.partition, ServerLog::of(work.partition).size());
     let launched = launch(work, &handover, manner)?;
     pid_file::write(work, launched.pid());
     one_touch::clean_up(work, &handover);

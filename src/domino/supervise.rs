@@ -107,7 +107,7 @@ impl<'a> Supervision<'a> {
             status: None,
             by_another: false,
         };
-        supervision.starts_up(0);
+        supervision.starts_up(readiness::expected_from(partition));
         supervision
     }
 

@@ -191,7 +191,10 @@ impl Member {
             launch.stdin = Stream::File(OwnedFd::from(theirs).into());
             gate = Some(ours);
         }
+        // Descriptors for watching it: without any it would run unseen.
+        let reserve = io::pipe().map_err(failed)?;
         let child = launch.spawn()?;
+        drop(reserve);
         Ok(Member {
             gate,
             has_come: false,

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
-use crate::os::bounded::{Output, Piece, run_bounded};
+use crate::os::bounded::{Ended, Output, Piece, run_bounded};
 use crate::os::signals::{Signal, Signals};
 use crate::os::spawn::{Child, Launch, Stream};
 use crate::os::wait::wait_any;
@@ -14,7 +14,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 /// What is asked of systemd about a unit.
-const PROPERTIES: &str = "LoadState,ActiveState,SubState,StateChangeTimestampMonotonic,Result,Type,User,ExecStart,ExecStop,ExecStopPost,ExecMainCode,ExecMainStatus";
+const PROPERTIES: &str = "LoadState,ActiveState,SubState,StateChangeTimestampMonotonic,Result,Type,User,Restart,ExecStart,ExecStop,ExecStopPost,ExecMainCode,ExecMainStatus";
 
 /// ExecMainCode where the main process ended by itself (CLD_EXITED,
 /// waitid(2)); 0 where it runs or never did.
@@ -45,6 +45,11 @@ pub struct UnitState {
 impl UnitState {
     fn property(&self, name: &str) -> &str {
         self.properties.get(name).map_or("", String::as_str)
+    }
+
+    /// Whether systemd said anything.
+    pub fn is_known(&self) -> bool {
+        !self.property("LoadState").is_empty()
     }
 
     /// Whether there is such a unit.
@@ -108,6 +113,12 @@ impl UnitState {
     /// The user the unit runs its programs as.
     pub fn user(&self) -> &str {
         self.property("User")
+    }
+
+    /// Whether systemd would start it again after a clean stop that went past
+    /// systemd: such a stop does not last.
+    pub fn comes_back(&self) -> bool {
+        matches!(self.property("Restart"), "always" | "on-success")
     }
 
     /// How the unit's last run ended, as an exit code of this program: what
@@ -210,7 +221,8 @@ impl Unit {
         &self.name
     }
 
-    /// What systemd knows of it. A systemctl that fails knows nothing.
+    /// What systemd knows of it. An error where it does not say: that is no
+    /// word for there being no such unit.
     pub fn state(&self) -> Result<UnitState> {
         let mut launch = Launch::new("systemctl");
         launch.env = std::env::vars_os().collect();
@@ -226,18 +238,34 @@ impl Unit {
             bound: 1 << 20,
             into: &mut answer,
         };
-        run_bounded(launch, Some(ANSWER_LIMIT), None, output).map_err(|cause| Error::Program {
-            program: "systemctl".into(),
-            cause,
+        let ended = run_bounded(launch, Some(ANSWER_LIMIT), None, output).map_err(|cause| {
+            Error::Program {
+                program: "systemctl".into(),
+                cause,
+            }
         })?;
         let text = String::from_utf8_lossy(&answer);
-        Ok(UnitState {
+        let state = UnitState {
             properties: text
                 .lines()
                 .filter_map(|line| line.split_once('='))
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
-        })
+        };
+        if !state.is_known() {
+            let why = match ended {
+                Ended::TimedOut => format!("gave no answer in {} s", ANSWER_LIMIT.as_secs()),
+                _ => "did not answer".to_owned(),
+            };
+            return Err(Error::Service {
+                message: format!(
+                    "systemd {why} what it knows of {}; see what 'systemctl show {0}' says, or go past systemd with --direct",
+                    shown(&self.name)
+                ),
+                exit: Exit::Failed,
+            });
+        }
+        Ok(state)
     }
 
     /// A systemctl call for this unit; through sudo where the caller is not

@@ -2,10 +2,13 @@
 
 use super::subsys;
 use super::unit_file::{self, Line, UnitFile};
+use super::unit_value::{Command, boolean, commands_of, time_span};
 use crate::domino::Partition;
 use crate::error::shown;
+use crate::exit::Exit;
 use crate::os::files::is_executable;
 use crate::settings::lint::{Finding, Places};
+use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,12 +19,26 @@ const DEFAULT_STOP: Duration = Duration::from_secs(90);
 /// The open files that HCL's system requirements for Linux ask for.
 const OPEN_FILES: u64 = 65_535;
 
-/// The program that units call: it acts itself.
+/// The program that units call: by this name it acts itself.
 const SCRIPT: &str = "rc_domino_script";
+
+/// The same by its other name: it leaves what it can to systemd.
+const ENTRY: &str = "rc_domino";
+
+/// The values of Restart= in systemd.service(5).
+const RESTARTS: [&str; 7] = [
+    "no",
+    "on-success",
+    "on-failure",
+    "on-abnormal",
+    "on-watchdog",
+    "on-abort",
+    "always",
+];
 
 /// What takes the right away to become root by a set-uid program, by itself or
 /// along the way where a unit has User= (NoNewPrivileges= in systemd.exec(5)).
-const NO_SET_UID: [&str; 17] = [
+const NO_SET_UID: [&str; 12] = [
     "NoNewPrivileges",
     "DynamicUser",
     "LockPersonality",
@@ -32,10 +49,14 @@ const NO_SET_UID: [&str; 17] = [
     "ProtectKernelLogs",
     "ProtectKernelModules",
     "ProtectKernelTunables",
-    "RestrictAddressFamilies",
-    "RestrictNamespaces",
     "RestrictRealtime",
     "RestrictSUIDSGID",
+];
+
+/// The same among lists.
+const NO_SET_UID_LISTS: [&str; 5] = [
+    "RestrictAddressFamilies",
+    "RestrictNamespaces",
     "SystemCallArchitectures",
     "SystemCallFilter",
     "SystemCallLog",
@@ -62,6 +83,7 @@ pub fn check(partition: &Partition, is_default: bool, places: &Places) -> Vec<Fi
         Err(cause) => return vec![Finding::plain(format!("unit {}: {cause}", shown(&name)))],
     };
     let user = partition.user.name.to_string_lossy();
+    let uid = partition.user.uid.to_string();
     let mut found: Vec<Finding> = unit
         .odd
         .iter()
@@ -76,7 +98,7 @@ pub fn check(partition: &Partition, is_default: bool, places: &Places) -> Vec<Fi
     // systemd resolves %i and its like; a value with one cannot be compared.
     let plain = |line: &&Line| !line.value.contains('%');
     match unit.service("User") {
-        Some(line) if plain(&line) && line.value != user => found.push(at(
+        Some(line) if plain(&line) && line.value != user && line.value != uid => found.push(at(
             line,
             format!("User={} is not '{user}', whose server this is", line.value),
         )),
@@ -117,9 +139,7 @@ pub fn check(partition: &Partition, is_default: bool, places: &Places) -> Vec<Fi
         )),
         _ => {}
     }
-    if let Some(line) = unit.service("RemainAfterExit")
-        && matches!(line.value.as_str(), "yes" | "true" | "on" | "1")
-    {
+    if let Some((line, true)) = unit.service_read(&["RemainAfterExit"], boolean) {
         found.push(at(
             line,
             "RemainAfterExit: systemd would take a server that died for one that runs",
@@ -155,6 +175,8 @@ pub fn check(partition: &Partition, is_default: bool, places: &Places) -> Vec<Fi
             consequence,
         ));
     }
+    taken_for_success(&unit, &mut found);
+    found.extend(restart(&unit, notify));
     found.extend(set_uid(&unit));
     found.extend(open_files(&unit));
     found.extend(of_init_script(partition, is_default, Some(&unit)));
@@ -203,7 +225,14 @@ fn notify_unit(unit: &UnitFile, found: &mut Vec<Finding>) {
     } else {
         command(unit, "ExecStopPost", "stop", found);
         for line in unit.commands("ExecStopPost") {
-            if line.value.trim_end().ends_with("/rc_domino_script stop") {
+            let stops = |command: &Command| {
+                is_script(command)
+                    && !command
+                        .arguments
+                        .iter()
+                        .any(|argument| argument == "--after-run")
+            };
+            if commands_of(&line.value).is_some_and(|commands| commands.iter().any(stops)) {
                 found.push(at(
                     line,
                     "ExecStopPost=: without --after-run a start that is refused ends what kept it from being, such as a compact; add it",
@@ -267,48 +296,141 @@ fn command(unit: &UnitFile, key: &str, verb: &str, found: &mut Vec<Finding>) {
         found.push(Finding::at(&unit.path, None, text));
     }
     for line in commands {
-        let Some(program) = unit_file::program_of(&line.value) else {
-            continue;
-        };
         if line.value.contains('%') {
             continue;
         }
-        if !program.is_absolute() || !is_executable(program) {
-            found.push(at(
+        match commands_of(&line.value) {
+            Some(commands) => {
+                for command in &commands {
+                    one_command(line, command, verb, found);
+                }
+            }
+            None => found.push(at(
                 line,
-                format!(
-                    "{key}: {} is missing or cannot be executed",
-                    program.display()
-                ),
-            ));
-        } else if program.file_name().is_some_and(|name| name == "rc_domino") {
-            found.push(at(
-                line,
-                format!(
-                    "{key}: call {SCRIPT} instead: {} would ask systemd to {verb} this unit",
-                    program.display()
-                ),
-            ));
-        }
-        if line.value.split_whitespace().nth(1) != Some(verb)
-            && program.file_name().is_some_and(|name| name == SCRIPT)
-        {
-            found.push(at(line, format!("{key}: the verb is not '{verb}'")));
+                format!("{key}: a quote is not closed, systemd would run nothing"),
+            )),
         }
     }
 }
 
+/// The name decides how the program acts.
+fn is_script(command: &Command) -> bool {
+    Path::new(&command.name).file_name() == Some(OsStr::new(SCRIPT))
+}
+
+fn one_command(line: &Line, command: &Command, verb: &str, found: &mut Vec<Finding>) {
+    let key = &line.key;
+    let program = &command.program;
+    if !program.is_absolute() || !is_executable(program) {
+        found.push(at(
+            line,
+            format!(
+                "{key}: {} is missing or cannot be executed",
+                program.display()
+            ),
+        ));
+    }
+    let is_ours = [SCRIPT, ENTRY]
+        .map(OsStr::new)
+        .map(Some)
+        .contains(&program.file_name());
+    if !is_ours {
+        return;
+    }
+    if !is_script(command) {
+        found.push(at(
+            line,
+            format!(
+                "{key}: call {SCRIPT} instead: {} would ask systemd to {verb} this unit",
+                shown(&command.name)
+            ),
+        ));
+    } else if command.arguments.first().is_none_or(|first| first != verb) {
+        found.push(at(line, format!("{key}: the verb is not '{verb}'")));
+    }
+    if command.may_fail {
+        found.push(at(
+            line,
+            format!(
+                "{key}=-: systemd would take a {verb} that failed for a good one; remove the '-'"
+            ),
+        ));
+    }
+}
+
+/// What `stop` answers where databases need not be whole, as a success.
+fn taken_for_success(unit: &UnitFile, found: &mut Vec<Finding>) {
+    for line in unit.commands("SuccessExitStatus") {
+        for exit in [Exit::Failed, Exit::Unclean, Exit::Crashed] {
+            let code = exit.code().to_string();
+            if line.value.split_whitespace().any(|word| word == code) {
+                found.push(at(
+                    line,
+                    format!(
+                        "SuccessExitStatus={code}: systemd would take it for a good stop ({}); remove {code}",
+                        exit.brief()
+                    ),
+                ));
+            }
+        }
+    }
+}
+
+/// A stop that systemd did not make, and would answer with a start.
+fn restart(unit: &UnitFile, notify: bool) -> Option<Finding> {
+    let (line, restart) = unit.service_read(&["Restart"], |value| {
+        RESTARTS.into_iter().find(|known| *known == value)
+    })?;
+    let is_prevented = |status: &str| {
+        unit.commands("RestartPreventExitStatus")
+            .iter()
+            .flat_map(|line| line.value.split_whitespace())
+            .any(|word| word == status || status.strip_prefix("SIG") == Some(word))
+    };
+    // `run` answers in the stop's stead; a server that must be killed is the
+    // main process itself.
+    let (forced, on_forced) = if notify {
+        ("150", matches!(restart, "always" | "on-failure"))
+    } else {
+        (
+            "SIGKILL",
+            matches!(
+                restart,
+                "always" | "on-failure" | "on-abnormal" | "on-abort"
+            ),
+        )
+    };
+    let on_clean = matches!(restart, "always" | "on-success") && !is_prevented("0");
+    let (kind, cure) = if on_clean {
+        ("a stop", "set Restart=no".to_owned())
+    } else if on_forced && !is_prevented(forced) {
+        (
+            "a stop by force",
+            format!("add {forced} to RestartPreventExitStatus="),
+        )
+    } else {
+        return None;
+    };
+    Some(at(
+        line,
+        format!(
+            "Restart={restart}: {kind} that goes past systemd, such as 'stop --direct', would be answered by a new start; {cure}"
+        ),
+    ))
+}
+
 /// What systemd makes of the init script, a second unit for the same server,
 /// where that is not another name of its `own` one.
-fn of_init_script(
-    partition: &Partition,
-    is_default: bool,
-    own: Option<&UnitFile>,
-) -> Option<Finding> {
-    let script = subsys::init_script(&partition.root, &partition.user.name, is_default)?;
+fn of_init_script(partition: &Partition, is_default: bool, own: Option<&UnitFile>) -> Vec<Finding> {
+    let Some(script) = subsys::init_script(&partition.root, &partition.user.name, is_default)
+    else {
+        return Vec::new();
+    };
     let mut name = script.clone();
     name.push(".service");
-    let made = UnitFile::read(&partition.root, &name).ok()??;
+    let Ok(Some(made)) = UnitFile::read(&partition.root, &name) else {
+        return Vec::new();
+    };
     let script = shown(&script);
     let Some(own) = own else {
         return stop_timeout(
@@ -320,7 +442,7 @@ fn of_init_script(
         );
     };
     if own.path == made.path {
-        return None;
+        return Vec::new();
     }
     let unit = partition.settings.unit_name();
     let cure = if unit_file::instance_of(&unit).is_some() {
@@ -332,39 +454,63 @@ fn of_init_script(
             shown(&unit)
         )
     };
-    Some(Finding::at(
+    vec![Finding::at(
         &made.path,
         None,
         format!(
             "{script}.service is this unit, not {}, the server's: 'systemctl stop {script}', or 'service {script} stop', answers 0 with the server running; {cure}",
             shown(&unit)
         ),
-    ))
+    )]
 }
 
 /// A Domino that cannot use its set-uid program.
 fn set_uid(unit: &UnitFile) -> Option<Finding> {
-    NO_SET_UID.iter().find_map(|key| {
-        let line = unit.service(key)?;
-        let is_off = matches!(line.value.as_str(), "" | "no" | "false" | "off" | "0");
-        (!is_off).then(|| {
-            at(
-                line,
-                format!(
-                    "{key}={}: no set-uid program would work in the unit, neither Domino's bindsock, which opens the ports below 1024, nor sudo",
-                    line.value
-                ),
-            )
-        })
+    let on = NO_SET_UID.iter().filter_map(|key| {
+        let (line, is_on) = unit.service_read(&[key], boolean)?;
+        is_on.then_some(line)
+    });
+    let lists = NO_SET_UID_LISTS.iter().filter_map(|key| {
+        let line = unit.commands(key).pop()?;
+        (boolean(&line.value) != Some(false)).then_some(line)
+    });
+    on.chain(lists).next().map(|line| {
+        at(
+            line,
+            format!(
+                "{}={}: no set-uid program would work in the unit, neither Domino's bindsock, which opens the ports below 1024, nor sudo",
+                line.key, line.value
+            ),
+        )
     })
 }
 
 /// systemd must not lose patience before we do.
-fn stop_timeout(unit: &UnitFile, shutdown: Duration, consequence: &str) -> Option<Finding> {
-    let line = unit.service_any(&["TimeoutStopSec", "TimeoutSec"]);
+fn stop_timeout(unit: &UnitFile, shutdown: Duration, consequence: &str) -> Vec<Finding> {
+    let keys = ["TimeoutStopSec", "TimeoutSec"];
     let seconds = shutdown.as_secs();
-    match line {
-        None if DEFAULT_STOP < shutdown => Some(Finding::at(
+    let mut found: Vec<Finding> = unit
+        .service_all(&keys)
+        .filter(|line| time_span(&line.value).is_none())
+        .map(|line| {
+            at(
+                line,
+                format!(
+                    "{}={} is no time systemd understands; it ignores the line",
+                    line.key, line.value
+                ),
+            )
+        })
+        .collect();
+    match unit.service_read(&keys, time_span) {
+        Some((line, span)) if span < shutdown => found.push(at(
+            line,
+            format!(
+                "{}={} is below DOMINO_SHUTDOWN_TIMEOUT, {seconds} seconds: {consequence}",
+                line.key, line.value
+            ),
+        )),
+        None if found.is_empty() && DEFAULT_STOP < shutdown => found.push(Finding::at(
             &unit.path,
             None,
             format!(
@@ -372,20 +518,7 @@ fn stop_timeout(unit: &UnitFile, shutdown: Duration, consequence: &str) -> Optio
                 DEFAULT_STOP.as_secs()
             ),
         )),
-        None => None,
-        Some(line) => match unit_file::time_span(&line.value) {
-            Some(span) if span < shutdown => Some(at(
-                line,
-                format!(
-                    "{}={} is below DOMINO_SHUTDOWN_TIMEOUT, {seconds} seconds: {consequence}",
-                    line.key, line.value
-                ),
-            )),
-            Some(_) => None,
-            None => Some(at(
-                line,
-                format!("{}={} is no time systemd understands", line.key, line.value),
-            )),
-        },
+        _ => {}
     }
+    found
 }

@@ -1,11 +1,11 @@
 //! Unit files as systemd would read them (systemd.unit(5), systemd.syntax(7)),
 //! read from disk: no systemctl is asked.
 
+use super::unit_value::commands_of;
 use crate::os::files::read_bounded;
 use crate::os::root::Root;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Where unit files lie, the first that has one counts. The last is what
 /// systemd makes of init scripts.
@@ -199,13 +199,20 @@ impl UnitFile {
     }
 
     /// Puts the instance's name where its template has `%i`, or `%I` where
-    /// that is the same: an escaped name has a `\` or a `-`.
+    /// that is the same: an escaped name has a `\` or a `-`. `%%` is a percent
+    /// sign, and left as it stands.
     fn expand(&mut self, instance: &str) {
         let plain = !instance.contains(['\\', '-']);
         for line in &mut self.lines {
-            line.value = line.value.replace("%i", instance);
-            if plain {
-                line.value = line.value.replace("%I", instance);
+            let value = std::mem::take(&mut line.value);
+            let mut rest = value.chars();
+            while let Some(next) = rest.next() {
+                let specifier = if next == '%' { rest.next() } else { None };
+                match specifier {
+                    Some('i') => line.value.push_str(instance),
+                    Some('I') if plain => line.value.push_str(instance),
+                    other => line.value.extend(std::iter::once(next).chain(other)),
+                }
             }
         }
     }
@@ -215,12 +222,12 @@ impl UnitFile {
         let mut section = String::new();
         let mut lines = text.lines().enumerate();
         while let Some((index, line)) = lines.next() {
-            let mut whole = line.trim().to_owned();
+            let mut whole = line.trim_start().to_owned();
             if whole.is_empty() || whole.starts_with(['#', ';']) {
                 continue;
             }
             // A continued line goes on past comments.
-            while whole.ends_with('\\') {
+            while goes_on(&whole) {
                 whole.pop();
                 match lines.next() {
                     Some((_, next)) if next.trim_start().starts_with(['#', ';']) => {
@@ -228,11 +235,12 @@ impl UnitFile {
                     }
                     Some((_, next)) => {
                         whole.push(' ');
-                        whole.push_str(next.trim());
+                        whole.push_str(next.trim_start());
                     }
                     None => break,
                 }
             }
+            let whole = whole.trim_end();
             if let Some(name) = whole
                 .strip_prefix('[')
                 .and_then(|rest| rest.strip_suffix(']'))
@@ -255,33 +263,47 @@ impl UnitFile {
         }
     }
 
-    /// The assignment of a key in `[Service]` that counts: the last one.
+    /// The last assignment of a key in `[Service]`.
     pub fn service(&self, key: &str) -> Option<&Line> {
-        self.service_any(&[key])
+        self.service_all(&[key]).next_back()
     }
 
-    /// The last assignment of any of these keys.
-    pub fn service_any(&self, keys: &[&str]) -> Option<&Line> {
+    /// All assignments of these keys in `[Service]`.
+    pub fn service_all<'a>(&'a self, keys: &[&str]) -> impl DoubleEndedIterator<Item = &'a Line> {
         self.lines
             .iter()
-            .rev()
-            .find(|line| line.section == "Service" && keys.contains(&line.key.as_str()))
+            .filter(move |line| line.section == "Service" && keys.contains(&line.key.as_str()))
     }
 
-    /// The commands of a list such as ExecStart, those reset left out.
+    /// The assignment of these keys that counts, where systemd ignores what it
+    /// cannot `read`, empty values too: the last that is not ignored.
+    pub fn service_read<T>(
+        &self,
+        keys: &[&str],
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Option<(&Line, T)> {
+        self.service_all(keys)
+            .rev()
+            .find_map(|line| Some((line, read(&line.value)?)))
+    }
+
+    /// What a list such as ExecStart is made of, what was reset left out.
     pub fn commands(&self, key: &str) -> Vec<&Line> {
         let mut found: Vec<&Line> = Vec::new();
-        for line in &self.lines {
-            if line.section == "Service" && line.key == key {
-                if line.value.is_empty() {
-                    found.clear();
-                } else {
-                    found.push(line);
-                }
+        for line in self.service_all(&[key]) {
+            if line.value.is_empty() {
+                found.clear();
+            } else {
+                found.push(line);
             }
         }
         found
     }
+}
+
+/// Whether a line is continued: two backslashes at its end are one.
+fn goes_on(line: &str) -> bool {
+    line.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1
 }
 
 /// The units of `/etc/systemd/system` whose `[Service]` runs as this user a
@@ -305,79 +327,18 @@ pub fn others_of(root: &Root, user: &str, program: &str) -> Vec<PathBuf> {
                 && unit
                     .commands("ExecStart")
                     .iter()
-                    .any(|line| program_of(&line.value).is_some_and(|path| path.ends_with(program)))
+                    .filter_map(|line| commands_of(&line.value))
+                    .flatten()
+                    .any(|command| command.program.ends_with(program))
         })
         .collect();
     found.sort();
     found
 }
 
-/// The program of a command line of a unit, without systemd's prefixes.
-pub fn program_of(command: &str) -> Option<&Path> {
-    let first = command.split_whitespace().next()?;
-    Some(Path::new(
-        first.trim_start_matches(['@', '-', ':', '+', '!', '|']),
-    ))
-}
-
-/// A time span as systemd.time(7) has it; `None` for none. Zero and
-/// `infinity` are [`Duration::MAX`] in timeouts.
-pub fn time_span(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    if text == "infinity" {
-        return Some(Duration::MAX);
-    }
-    let mut total = 0f64;
-    let mut rest = text;
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let digits = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(rest.len());
-        let number: f64 = rest.get(..digits)?.parse().ok()?;
-        rest = rest.get(digits..)?.trim_start();
-        let letters = rest
-            .find(|c: char| !c.is_alphabetic())
-            .unwrap_or(rest.len());
-        let unit = match rest.get(..letters)? {
-            "" | "s" | "sec" | "second" | "seconds" => 1.0,
-            "us" | "usec" | "µs" | "μs" => 1e-6,
-            "ms" | "msec" => 1e-3,
-            "m" | "min" | "minute" | "minutes" => 60.0,
-            "h" | "hr" | "hour" | "hours" => 3600.0,
-            "d" | "day" | "days" => 86_400.0,
-            "w" | "week" | "weeks" => 604_800.0,
-            "M" | "month" | "months" => 2_629_800.0,
-            "y" | "year" | "years" => 31_557_600.0,
-            _ => return None,
-        };
-        total += number * unit;
-        rest = rest.get(letters..)?.trim_start();
-    }
-    if total == 0.0 {
-        return Some(Duration::MAX);
-    }
-    Some(Duration::try_from_secs_f64(total).unwrap_or(Duration::MAX))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn time_spans_are_systemds() {
-        let seconds = |text: &str| time_span(text).map(|span| span.as_secs());
-        assert_eq!(seconds("600"), Some(600));
-        assert_eq!(seconds("5min 20s"), Some(320));
-        assert_eq!(seconds("1h30m"), Some(5400));
-        assert_eq!(time_span("infinity"), Some(Duration::MAX));
-        assert_eq!(time_span("0"), Some(Duration::MAX));
-        for wrong in ["", "abc", "10x", "-5", "min"] {
-            assert_eq!(time_span(wrong), None, "{wrong}");
-        }
-    }
 
     #[test]
     fn drop_ins_are_looked_for_as_systemd_does() {
@@ -409,7 +370,7 @@ mod tests {
         assert_eq!(unit.service("User").unwrap().value, "mail");
         let commands = unit.commands("ExecStart");
         assert_eq!(commands.len(), 1);
-        assert_eq!(program_of(&commands[0].value), Some(Path::new("/b")));
+        assert_eq!(commands[0].value, "-/b start");
         assert_eq!(unit.odd, [(PathBuf::from("/u"), 7)]);
     }
 
@@ -419,7 +380,11 @@ mod tests {
         let root = Root::at(directory.path().to_path_buf());
         let etc = directory.path().join("etc/systemd/system");
         std::fs::create_dir_all(etc.join("domino@mail.service.d")).unwrap();
-        std::fs::write(etc.join("domino@.service"), "[Service]\nUser=%i\n").unwrap();
+        std::fs::write(
+            etc.join("domino@.service"),
+            "[Service]\nUser=%i\nPIDFile=/%%i/%n/%%%I/%i%\n",
+        )
+        .unwrap();
         std::fs::write(
             etc.join("domino@mail.service.d/x.conf"),
             "[Service]\nUser=mail\n",
@@ -433,6 +398,10 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!(other.service("User").unwrap().value, "post");
+        assert_eq!(
+            other.service("PIDFile").unwrap().value,
+            "/%%i/%n/%%post/post%"
+        );
         assert!(!is_enabled(&root, OsStr::new("domino@post.service")));
         std::fs::create_dir_all(etc.join("multi-user.target.wants")).unwrap();
         std::os::unix::fs::symlink(

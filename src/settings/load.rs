@@ -111,32 +111,79 @@ pub fn load_with(
     let before = first_scope(user, environment, &candidates);
     let mut reading = Files::new(before.clone(), runner);
     let mut looked_at = candidates.to_vec();
-    let exited = reading.read(&candidates)?;
-    if !exited && let Some(further) = reading.scope.non_empty("DOMINO_ENV_FILE") {
-        let further = PathBuf::from(further);
-        looked_at.push(further.clone());
-        reading.read(&[further])?;
-    }
-    let Files {
-        scope,
-        sources,
-        mut warnings,
-        files,
-        ..
-    } = reading;
-    if scope.non_empty("DOMINO_CONFIGURED").is_none() {
+    reading.read_all(&mut looked_at)?;
+    if reading.scope.non_empty("DOMINO_CONFIGURED").is_none() {
         let user = user.to_owned();
         return Err(Error::NotConfigured { user, looked_at });
     }
-    let settings = type_settings(root, user, &scope, &sources, &mut warnings)?;
-    let (exports, removed) = changes(&before, &scope, environment);
-    Ok(Loaded {
-        settings,
-        exports,
-        removed,
-        warnings,
-        files,
-    })
+    let settings = reading.settings(root, user)?;
+    Ok(reading.loaded(settings, &before, environment))
+}
+
+/// As [`load`], of a configuration that is broken: what can be read of it
+/// counts, and for the rest the defaults. For a stop that is better done by
+/// these than not at all.
+///
+/// # Errors
+/// [`Error::UserName`].
+pub fn load_what_can_be_read(
+    root: &Root,
+    user: &OsStr,
+    environment: &[(OsString, OsString)],
+) -> Result<Loaded, Error> {
+    let candidates = configuration_files(root, user)?;
+    let before = first_scope(user, environment, &candidates);
+    let mut runner = bash::run;
+    let mut reading = Files::new(before.clone(), &mut runner);
+    if reading.read_all(&mut candidates.to_vec()).is_err() {
+        reading.scope = before.clone();
+        for path in candidates {
+            if let Ok(Some(text)) = read_if_there(&path) {
+                read_as_data(&text, &mut reading.scope);
+                reading.files.push(path);
+            }
+        }
+    }
+    let settings = loop {
+        match reading.settings(root, user) {
+            Err(Error::Value { name, .. }) => reading.scope.put(name.as_bytes(), None),
+            done => break done?,
+        }
+    };
+    Ok(reading.loaded(settings, &before, environment))
+}
+
+impl Files<'_> {
+    /// Reads these files, then the one that they name.
+    fn read_all(&mut self, files: &mut Vec<PathBuf>) -> Result<(), Error> {
+        let exited = self.read(files)?;
+        if !exited && let Some(further) = self.scope.non_empty("DOMINO_ENV_FILE") {
+            let further = PathBuf::from(further);
+            files.push(further.clone());
+            self.read(&[further])?;
+        }
+        Ok(())
+    }
+
+    fn settings(&mut self, root: &Root, user: &OsStr) -> Result<Settings, Error> {
+        type_settings(root, user, &self.scope, &self.sources, &mut self.warnings)
+    }
+
+    fn loaded(
+        self,
+        settings: Settings,
+        before: &Scope,
+        environment: &[(OsString, OsString)],
+    ) -> Loaded {
+        let (exports, removed) = changes(before, &self.scope, environment);
+        Loaded {
+            settings,
+            exports,
+            removed,
+            warnings: self.warnings,
+            files: self.files,
+        }
+    }
 }
 
 /// What files find set: the environment, and what the start script sets

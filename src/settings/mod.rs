@@ -23,7 +23,7 @@ mod source;
 pub use derived::{DatabaseBackup, Effective, Settings};
 pub use error::{Error, Warning};
 pub use load::{
-    Loaded, Runner, configuration_files, load, load_with, peek, peek_data_path, peek_lock_timeout,
-    peek_seconds, source_all,
+    Loaded, Runner, configuration_files, load, load_what_can_be_read, load_with, peek,
+    peek_data_path, peek_lock_timeout, peek_seconds, source_all,
 };
 pub use source::{Setting, Source};

@@ -22,9 +22,6 @@ scenarios![
     the_unit_is_edited_and_a_foreign_one_is_not,
     check_finds_nothing_where_nothing_is_wrong,
     check_names_file_and_line,
-    check_compares_the_unit,
-    check_knows_notify_units,
-    check_knows_what_systemd_makes_of_the_init_script,
 ];
 
 /// An editor of the site's: a script that is given the copy as `$1`.
@@ -333,7 +330,7 @@ fn what_is_roots_is_not_edited_by_others() {
     outcome.code(4).stderr_has("for root to edit");
 }
 
-fn unit(sandbox: &Sandbox, text: &str) -> PathBuf {
+pub(super) fn unit(sandbox: &Sandbox, text: &str) -> PathBuf {
     let directory = sandbox.root.join("etc/systemd/system");
     fs::create_dir_all(&directory).unwrap();
     sandbox.own(&directory);
@@ -407,7 +404,7 @@ fn the_unit_is_edited_and_a_foreign_one_is_not() {
 }
 
 /// A sandbox with which nothing is wrong.
-fn sound() -> Sandbox {
+pub(super) fn sound() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.forget("DOMINO_SHUTDOWN_TIMEOUT");
     sandbox.set("DOMINO_SHUTDOWN_TIMEOUT", "600");
@@ -496,169 +493,4 @@ fn check_names_file_and_line() {
     assert_eq!(errors[0]["line"], number(&sandbox) - 1);
     sandbox.raw("X='open");
     sandbox.run(&["check"]).code(1).stdout_has("quote");
-}
-
-/// D109.
-fn check_compares_the_unit() {
-    let mut sandbox = sound();
-    sandbox.forget("DOMINO_PID_FILE");
-    sandbox.set("DOMINO_PID_FILE", "/run/notes/domino.pid");
-    let script = sandbox.script("rc_domino_script", "true");
-    let script = script.display().to_string();
-    let good = format!(
-        "[Service]\nUser=notes\nType=forking\nPIDFile=/run/notes/domino.pid\nExecStart={script} start\nExecStop={script} stop\nTimeoutStopSec=11min\nLimitNOFILE=80000\n"
-    );
-    unit(&sandbox, &good);
-    sandbox.run(&["check"]).code(0);
-    for (from, to, expected) in [
-        ("User=notes", "User=root", "domino.service:2: User=root"),
-        ("User=notes\n", "", "no User="),
-        ("forking", "simple", "domino.service:3: "),
-        ("/run/notes/", "/run/other/", "domino.service:4: "),
-        ("script start", "script stop", "domino.service:5: "),
-        (
-            "/rc_domino_script stop",
-            "/nosuch stop",
-            "domino.service:6: ",
-        ),
-        ("ExecStop=", "#ExecStop=", "no ExecStop="),
-        ("11min", "9min", "domino.service:7: TimeoutStopSec=9min"),
-        ("11min", "soon", "no time"),
-        ("TimeoutStopSec=11min", "", "systemd's default"),
-        ("80000", "1024:524288", "domino.service:8: LimitNOFILE"),
-        ("LimitNOFILE=80000", "", "no LimitNOFILE="),
-        (
-            "11min",
-            "11min\nKillMode=mixed",
-            "domino.service:8: KillMode=",
-        ),
-        (
-            "11min",
-            "11min\nNoNewPrivileges=yes",
-            "domino.service:8: NoNewPrivileges=yes",
-        ),
-        (
-            "11min",
-            "11min\nPrivateDevices=true",
-            "domino.service:8: PrivateDevices=true",
-        ),
-    ] {
-        unit(&sandbox, &good.replace(from, to));
-        sandbox.run(&["check"]).code(1).stdout_has(expected);
-    }
-    // A drop-in counts after the unit.
-    let path = unit(&sandbox, &good.replace("11min", "9min"));
-    let drop_ins = path.with_file_name("domino.service.d");
-    fs::create_dir_all(&drop_ins).unwrap();
-    fs::write(drop_ins.join("x.conf"), "[Service]\nTimeoutStopSec=1h\n").unwrap();
-    sandbox.run(&["check"]).code(0);
-    // One for all units, with a lower name: it does not.
-    let for_all = sandbox.root.join("usr/lib/systemd/system/service.d");
-    fs::create_dir_all(&for_all).unwrap();
-    fs::write(
-        for_all.join("a.conf"),
-        "[Service]\nTimeoutStopSec=5\nKillMode=mixed\n",
-    )
-    .unwrap();
-    sandbox
-        .run(&["check"])
-        .code(1)
-        .stdout_has("service.d/a.conf:3: KillMode=mixed")
-        .stdout_has("1 finding");
-    // One of the same name in the place of it.
-    let here = path.with_file_name("service.d");
-    fs::create_dir_all(&here).unwrap();
-    std::os::unix::fs::symlink("/dev/null", here.join("a.conf")).unwrap();
-    sandbox.run(&["check"]).code(0);
-    // Asked for time it is asked for long enough.
-    fs::remove_dir_all(drop_ins).unwrap();
-    unit(&sandbox, &good.replace("11min", "9min\nNotifyAccess=exec"));
-    sandbox.run(&["check"]).code(0);
-    fs::copy(&path, path.with_file_name("domino2.service")).unwrap();
-    sandbox.run(&["check"]).code(0);
-    let wants = path.with_file_name("multi-user.target.wants");
-    fs::create_dir_all(&wants).unwrap();
-    std::os::unix::fs::symlink("../domino2.service", wants.join("domino2.service")).unwrap();
-    sandbox.run(&["check"]).code(1).stdout_has("second unit");
-}
-
-/// D109: the unit whose main process is ours.
-fn check_knows_notify_units() {
-    let sandbox = sound();
-    let script = sandbox.script("rc_domino_script", "true");
-    let script = script.display().to_string();
-    let good = format!(
-        "[Service]\nUser=notes\nType=notify\nNotifyAccess=exec\nExecStart={script} run\nExecStopPost={script} stop --after-run\nKillMode=process\nTimeoutStopSec=10\nLimitNOFILE=80000\n"
-    );
-    unit(&sandbox, &good);
-    sandbox.run(&["check"]).code(0);
-    for (from, to, expected) in [
-        ("script run", "script start", "domino.service:5: "),
-        ("ExecStopPost=", "#", "no ExecStopPost="),
-        ("stop --after-run", "stop", "without --after-run"),
-        ("=process", "=mixed", "domino.service:7: KillMode=mixed"),
-        ("KillMode=process", "", "KillMode= is not set"),
-        ("=exec", "=none", "domino.service:4: NotifyAccess=none"),
-        ("=exec", "=main", "domino.service:8: TimeoutStopSec=10"),
-        ("=notify", "=forking", "domino.service:5: "),
-    ] {
-        unit(&sandbox, &good.replace(from, to));
-        sandbox.run(&["check"]).code(1).stdout_has(expected);
-    }
-}
-
-/// D109: what systemd makes of the init script, beside a unit of the server and
-/// without one.
-fn check_knows_what_systemd_makes_of_the_init_script() {
-    let sandbox = sound();
-    let script = sandbox.script("rc_domino_script", "true");
-    let script = script.display().to_string();
-    let good = format!(
-        "[Service]\nUser=notes\nType=forking\nNotifyAccess=exec\nExecStart={script} start\nExecStop={script} stop\nLimitNOFILE=80000\n"
-    );
-    let write = |path: &str, text: &str| {
-        let path = sandbox.root.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, text).unwrap();
-        sandbox.own(&path);
-        path
-    };
-    write("etc/init.d/rc_domino", "#!/bin/sh\n");
-    let generated = write(
-        "run/systemd/generator.late/rc_domino.service",
-        "[Service]\nType=forking\nTimeoutSec=5min\nExecStart=/etc/init.d/rc_domino start\nExecStop=/etc/init.d/rc_domino stop\n",
-    );
-    // Alone: it gives a stop five minutes.
-    sandbox
-        .run(&["check"])
-        .code(1)
-        .stdout_has("rc_domino.service:3: TimeoutSec=5min is below DOMINO_SHUTDOWN_TIMEOUT");
-    let longer = write(
-        "etc/systemd/system/rc_domino.service.d/stop.conf",
-        "[Service]\nTimeoutSec=20min\n",
-    );
-    sandbox.run(&["check"]).code(0);
-    fs::remove_file(longer).unwrap();
-    // Beside the unit.
-    let own = unit(&sandbox, &good);
-    let told = "systemctl stop rc_domino";
-    sandbox.run(&["check"]).code(1).stdout_has(told);
-    // Another name of it.
-    fs::remove_file(generated).unwrap();
-    let vendor = sandbox.root.join("usr/lib/systemd/system");
-    fs::create_dir_all(&vendor).unwrap();
-    let vendor = vendor.join("rc_domino.service");
-    std::os::unix::fs::symlink("/etc/systemd/system/domino.service", &vendor).unwrap();
-    sandbox.run(&["check"]).code(0);
-    let drop_in = write(
-        "etc/systemd/system/rc_domino.service.d/kill.conf",
-        "[Service]\nKillMode=mixed\n",
-    );
-    sandbox.run(&["check"]).code(1).stdout_has("kill.conf:2: ");
-    fs::remove_file(drop_in).unwrap();
-    // Of another unit.
-    fs::copy(&own, own.with_file_name("domino-notify.service")).unwrap();
-    let alias = own.with_file_name("rc_domino.service");
-    std::os::unix::fs::symlink("/etc/systemd/system/domino-notify.service", &alias).unwrap();
-    sandbox.run(&["check"]).code(1).stdout_has(told);
 }

@@ -5,6 +5,7 @@ use crate::support::scenario::Scenario;
 
 mod backup_mode;
 mod bad_input;
+mod check_unit;
 mod cleanup;
 mod concurrency;
 mod config_verbs;
@@ -40,6 +41,7 @@ mod status_forms;
 mod stopping;
 mod support_verbs;
 mod unclean;
+mod unit_troubles;
 mod units;
 mod verify;
 
@@ -48,6 +50,7 @@ pub fn all() -> Vec<Scenario> {
     [
         backup_mode::ALL,
         bad_input::ALL,
+        check_unit::ALL,
         cleanup::ALL,
         concurrency::ALL,
         config_verbs::ALL,
@@ -79,6 +82,7 @@ pub fn all() -> Vec<Scenario> {
         snapshot_online::ALL,
         status_forms::ALL,
         stopping::ALL,
+        unit_troubles::ALL,
         units::ALL,
         shared_data::ALL,
         shell::ALL,

@@ -2,7 +2,7 @@
 //! clusters call it by.
 
 use super::{shared_data, snapshot};
-use crate::support::command::Command;
+use crate::support::command::{Command, Running};
 use crate::support::{Outcome, Sandbox, executables, run_directory, wait_until};
 use std::fs;
 use std::path::PathBuf;
@@ -26,6 +26,9 @@ scenarios![
     a_wrong_lotus_moves_no_server,
     a_server_that_cannot_be_asked_to_quit_is_not_killed,
     a_start_beside_one_waits_for_readiness_too,
+    a_stop_that_could_not_wait_for_a_start_fails,
+    a_start_kills_nothing_that_another_has_started,
+    a_stop_kills_nothing_that_was_started_since,
     a_server_that_waits_for_its_setup_is_started,
     what_a_passive_node_says_is_true needs Bindfs,
     a_freeze_is_no_failure,
@@ -216,6 +219,10 @@ fn probes_find_nothing_where_nothing_can_be() {
     act(&sandbox, "stop").code(0);
     act(&sandbox, "start").code(5);
     act(&sandbox, "validate-all").code(5);
+    // Where it is mounted there is a directory that is root's.
+    fs::create_dir(&sandbox.data).unwrap();
+    act(&sandbox, "stop").code(0);
+    fs::remove_dir(&sandbox.data).unwrap();
     fs::rename(&aside, &sandbox.data).unwrap();
     // No configuration, no Domino.
     sandbox.forget("DOMINO_CONFIGURED");
@@ -443,6 +450,76 @@ fn a_start_beside_one_waits_for_readiness_too() {
     assert!(sandbox.console().contains(crate::support::server::UP));
     assert_eq!(sandbox.launches().len(), 1);
     act(&sandbox, "stop").code(0);
+}
+
+/// It holds the lock, and nothing of the server is there yet.
+fn being_started(sandbox: &mut Sandbox, seconds: &str) -> Running {
+    let hook = "DOMINO_PRE_STARTUP_SCRIPT";
+    sandbox.hook(hook, &format!("sleep {seconds}"));
+    let start = sandbox.command(&["start"]).spawn();
+    wait_until("its hook runs", || sandbox.hooks_run() == [hook]);
+    sandbox.forget(hook);
+    start
+}
+
+fn a_stop_that_could_not_wait_for_a_start_fails() {
+    let mut sandbox = Sandbox::with(&[("DOMINO_LOCK_TIMEOUT", "1")]);
+    let start = being_started(&mut sandbox, "4");
+    assert!(sandbox.processes().is_empty());
+    act(&sandbox, "stop")
+        .code(1)
+        .stderr_has("ocf-exit-reason:")
+        .stderr_has("still holds this server's lock");
+    start.outcome().code(0);
+    assert_eq!(sandbox.servers().len(), 1);
+    act(&sandbox, "stop").code(0);
+    assert!(sandbox.console().contains("Server shutdown complete"));
+}
+
+fn a_start_kills_nothing_that_another_has_started() {
+    let mut sandbox = Sandbox::new();
+    act(&sandbox, "start").code(0);
+    crate::standin::processes::kill_and_wait(&sandbox.processes());
+    assert!(crate::standin::ipc_left(&sandbox.data) > 0);
+    sandbox.mode("start_delay=3\n");
+    let start = being_started(&mut sandbox, "2");
+    let person = sandbox.command(&["cleanup", "--yes"]).spawn();
+    let beside = act(&sandbox, "start").code(0);
+    assert!(!beside.said("Killed"), "{beside}");
+    // Nor is it what a person had before his eyes.
+    person.outcome().code(1).stderr_has("started meanwhile");
+    // It is ready, too, whoever has started it.
+    assert!(sandbox.console().contains(crate::support::server::UP));
+    start.outcome().code(0);
+    assert_eq!(sandbox.launches().len(), 2);
+    act(&sandbox, "stop").code(0);
+    assert!(sandbox.console().contains("Server shutdown complete"));
+}
+
+/// By one that waited for the lock of the stop, and had it next; whether the
+/// stop has left something to remove or not.
+fn a_stop_kills_nothing_that_was_started_since() {
+    let mut sandbox = Sandbox::new();
+    let program = run_directory::program("rc_domino");
+    for left in ["ipcmk -M 4096", ""] {
+        act(&sandbox, "start").code(0);
+        let start = format!(
+            "{left}\nRC_DOMINO_ROOT='{}' setsid '{}' start >/dev/null 2>&1 &\nsleep 1",
+            sandbox.root.display(),
+            program.display()
+        );
+        sandbox.hook("DOMINO_POST_SHUTDOWN_SCRIPT", &start);
+        sandbox.hook("DOMINO_PRE_STARTUP_SCRIPT", "sleep 2");
+        act(&sandbox, "stop")
+            .code(1)
+            .stderr_has("ocf-exit-reason:not cleaned up: nothing was removed")
+            .stderr_has("started meanwhile: server (");
+        assert_eq!(sandbox.servers().len(), 1);
+        sandbox.forget("DOMINO_POST_SHUTDOWN_SCRIPT");
+        sandbox.forget("DOMINO_PRE_STARTUP_SCRIPT");
+        act(&sandbox, "stop").code(0);
+        assert!(sandbox.console().contains("Server shutdown complete"));
+    }
 }
 
 fn what_a_passive_node_says_is_true() {

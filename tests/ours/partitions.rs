@@ -2,6 +2,7 @@
 //! `all` for the lot of them.
 
 use crate::standin::{self};
+use crate::support::command::Command;
 use crate::support::partition::Partition;
 use crate::support::{Outcome, Running, Sandbox, executables, is_root, run_directory, wait_until};
 use std::fs;
@@ -13,6 +14,7 @@ scenarios![
     eight_stop_in_the_time_of_the_slowest,
     lines_of_servers_that_stop_together_stay_whole,
     one_that_fails_does_not_hide,
+    one_that_cannot_be_run_does_not_hide_either,
     a_restart_stops_all_then_starts_those_that_may,
     a_signal_reaches_every_stop,
     other_verbs_go_from_one_to_the_next,
@@ -225,6 +227,33 @@ fn one_that_fails_does_not_hide() {
     }
 }
 
+/// Too few descriptors for all of them: those that could be run are told of.
+fn one_that_cannot_be_run_does_not_hide_either() {
+    let (sandbox, members) = host(&["app", "mail", "web"]);
+    let few = sandbox.script(
+        "few",
+        "ulimit -n \"$1\"; shift; exec rc_domino \"$@\" </dev/null",
+    );
+    let path = format!(
+        "{}:/usr/bin:/bin",
+        run_directory::get().join("bin").display()
+    );
+    let mut seen = 0;
+    for descriptors in 8..40 {
+        let outcome = Command::new(&sandbox, few.clone())
+            .args(&[&descriptors.to_string(), "all", "stop"])
+            .env("PATH", &path)
+            .no_env("DOMINO_USER")
+            .run();
+        let unseen = members.len() - outcome.text().matches("was not running").count();
+        if (1..members.len()).contains(&unseen) {
+            seen += 1;
+            outcome.code(1).stdout_has("stop of 3 servers:");
+        }
+    }
+    assert_ne!(seen, 0);
+}
+
 fn a_restart_stops_all_then_starts_those_that_may() {
     let (sandbox, members) = host(&["mail", "app", "hub"]);
     up(&sandbox, &members);
@@ -289,6 +318,7 @@ fn what_is_for_one_server_is_refused() {
         &["all"][..],
         &["all", "monitor"],
         &["all", "console"],
+        &["all", "run"],
         &["all", "start", "live"],
         &["all", "all", "start"],
         &["all", "-x"],

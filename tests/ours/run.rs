@@ -42,6 +42,7 @@ scenarios![
     a_grace_that_is_too_short_is_said,
     what_comes_before_the_shutdown_needs_grace_too,
     healthcheck_of_each_state,
+    an_old_log_that_stays_is_no_word_of_the_next_server,
 ];
 
 /// A service manager's end of NOTIFY_SOCKET.
@@ -645,4 +646,32 @@ fn healthcheck_of_each_state() {
     fs::remove_file(sandbox.data.join("notes.ini")).unwrap();
     probe(&["ready"], 1, "not ready");
     sandbox.command(&["healthcheck", "other"]).run().code(2);
+}
+
+/// There was no room to archive it in.
+fn an_old_log_that_stays_is_no_word_of_the_next_server() {
+    let mut sandbox = sandbox(&[]);
+    let archives = sandbox.directory("closed");
+    fs::set_permissions(&archives, fs::Permissions::from_mode(0o555)).unwrap();
+    sandbox.set("DOMINO_LOG_BACKUP_DIR", &archives);
+    sandbox.up();
+    sandbox.down();
+    sandbox.mode("start_delay=30\n");
+    let manager = Manager::new(&sandbox);
+    let running = run(&sandbox, &manager);
+    wait_until("it starts", || !sandbox.servers().is_empty());
+    // It is looked at four times a second.
+    std::thread::sleep(Duration::from_secs(1));
+    let log = sandbox.console();
+    assert!(log.contains("Database Server started"), "{log}");
+    sandbox
+        .run(&["healthcheck", "ready"])
+        .code(1)
+        .stdout_has("not ready");
+    sandbox.kill();
+    let outcome = running.outcome();
+    assert!(!outcome.said("is ready"), "{outcome}");
+    sandbox.run(&["start"]).code(0);
+    sandbox.run(&["healthcheck", "ready"]).code(1);
+    sandbox.kill();
 }

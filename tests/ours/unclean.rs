@@ -5,6 +5,7 @@ use crate::standin::processes::kill_and_wait;
 use crate::support::{Sandbox, wait_until};
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 
 scenarios![
     a_server_killed_while_it_shuts_down,
@@ -12,6 +13,7 @@ scenarios![
     a_crash_that_only_the_log_tells,
     a_start_that_fails_recovers_nothing,
     a_clean_stop_ends_an_old_story,
+    a_witness_that_cannot_be_read_speaks_for_no_good_end,
     a_server_that_takes_no_command_is_stopped,
     a_log_that_cannot_be_written_ends_no_server_by_force,
 ];
@@ -110,6 +112,20 @@ fn a_clean_stop_ends_an_old_story() {
 
 /// D44. It hangs: neither the broadcast nor the site's command may keep the stop
 /// from its time limit.
+fn a_witness_that_cannot_be_read_speaks_for_no_good_end() {
+    let sandbox = Sandbox::new();
+    for name in ["pid.nbf", ".rc_domino.unclean"] {
+        let file = sandbox.file(name, "");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
+        sandbox
+            .run(&["stop"])
+            .code(150)
+            .stderr_has(file.display().to_string());
+        fs::remove_file(&file).unwrap();
+        sandbox.run(&["stop"]).code(0);
+    }
+}
+
 fn a_server_that_takes_no_command_is_stopped() {
     let sandbox = Sandbox::with(&[
         ("DOMINO_SHUTDOWN_TIMEOUT", "1"),

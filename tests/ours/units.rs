@@ -33,12 +33,14 @@ state() { # active, exec name, code
     mv "$unit.new" "$unit"
 }
 case $1 in
-    show) cat "$unit" ;;
-    st*) [ -e "$HOME/denied" ] && echo 'Access denied' >&2 && exit 4 ;;
+    show) [ -e "$HOME/mute" ] && echo 'Failed to connect to bus' >&2 && exit 1; cat "$unit" ;;
+    st*|disable) [ -e "$HOME/denied" ] && echo 'Access denied' >&2 && exit 4 ;;
 esac
 case $1 in
     show) ;;
     start)
+        [ -e "$HOME/start.first" ] && . "$HOME/start.first"
+        grep -q ActiveState=active "$unit" && exit 0
         rc_domino_script start </dev/null >/dev/null 2>&1
         code=$?
         [ $code = 0 ] && state active ExecStart 0 && exit 0
@@ -46,6 +48,7 @@ case $1 in
         exit 1 ;;
     stop)
         grep -q ActiveState=active "$unit" || exit 0
+        [ -e "$HOME/stop.instead" ] && . "$HOME/stop.instead"
         rc_domino_script stop </dev/null >/dev/null 2>&1
         state inactive ExecStop $? ;;
     *) echo "asked for $*" ;;
@@ -53,7 +56,7 @@ esac
 "#;
 
 /// A host with systemd and a unit of this user.
-fn with_unit(settings: &[(&str, &str)]) -> Sandbox {
+pub fn with_unit(settings: &[(&str, &str)]) -> Sandbox {
     let sandbox = Sandbox::with(settings);
     fs::create_dir_all(sandbox.root.join("run/systemd/system")).unwrap();
     let script = sandbox.script("systemctl", SYSTEMCTL);
@@ -65,13 +68,13 @@ fn with_unit(settings: &[(&str, &str)]) -> Sandbox {
     sandbox
 }
 
-fn unit_says(sandbox: &Sandbox, text: &str) {
+pub fn unit_says(sandbox: &Sandbox, text: &str) {
     let path = sandbox.home.join("unit");
     fs::write(&path, text).unwrap();
     sandbox.own(&path);
 }
 
-fn run(sandbox: &Sandbox, arguments: &[&str]) -> Outcome {
+pub fn run(sandbox: &Sandbox, arguments: &[&str]) -> Outcome {
     command(sandbox, arguments).run()
 }
 
@@ -88,7 +91,7 @@ fn command<'a>(sandbox: &'a Sandbox, arguments: &[&str]) -> Command<'a> {
         .env("DOMINO_NO_SUDO", "1")
 }
 
-fn systemctl_calls(sandbox: &Sandbox) -> Vec<String> {
+pub fn systemctl_calls(sandbox: &Sandbox) -> Vec<String> {
     let text = fs::read_to_string(sandbox.home.join("systemctl.calls")).unwrap_or_default();
     text.lines()
         .filter(|line| !line.starts_with("show "))

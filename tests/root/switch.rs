@@ -59,28 +59,45 @@ fn somebody_else_goes_through_sudo() {
     )
     .unwrap();
     fs::set_permissions(&sudoers, fs::Permissions::from_mode(0o440)).unwrap();
-    let as_other = |verb: &str| {
+    let as_other = |words: &[&str]| {
         let mut entry = sandbox.entry_as_caller();
         entry.ids = Some((other, other, Vec::new()));
-        as_root(&sandbox, &[verb])
+        as_root(&sandbox, words)
             .env("LOGNAME", "admin9")
             .env("USER", "admin9")
             .entering(entry)
     };
-    as_other("status")
+    as_other(&["status"])
         .run()
         .code(3)
         .stdout_has("Domino Server is NOT running (notes)");
-    as_other("start").run().code(0);
+    as_other(&["start"]).run().code(0);
     sandbox.wait_up();
     assert_eq!(sandbox.launch().uids, [sandbox.ids.0; 3]);
-    as_other("status").run().code(0);
-    as_other("stop").run().code(0);
+    as_other(&["status"]).run().code(0);
+    for words in [
+        &["--user", "notes", "status"] as &[&str],
+        &["--direct", "status"],
+        &[
+            "--user=notes",
+            "--shutdown-timeout=60",
+            "--direct",
+            "status",
+        ],
+        &["all", "status"],
+        &["try-restart"],
+    ] {
+        as_other(words).run().code(0);
+    }
+    as_other(&["--user", "notes", "stop"]).run().code(0);
     // Not allowed: told, with the command that would work.
     fs::write(&sudoers, "root ALL=(ALL:ALL) ALL\n").unwrap();
-    as_other("stop").run().code(4).stderr_has("sudo");
-    as_other("start").env("DOMINO_NO_SUDO", "1").run().code(4);
-    assert_eq!(sandbox.launches().len(), 1);
+    as_other(&["stop"]).run().code(4).stderr_has("sudo");
+    as_other(&["start"])
+        .env("DOMINO_NO_SUDO", "1")
+        .run()
+        .code(4);
+    assert_eq!(sandbox.launches().len(), 2);
 }
 
 fn somebody_else_without_sudo_is_told() {

@@ -1,10 +1,11 @@
 //! `cleanup`: shows what a server left behind, asks, removes it.
 
 use super::super::{Call, with_work};
-use crate::cli::diagnosis::CleanupArgs;
-use crate::domino::belongings::Finder;
+use crate::cli::diagnosis::{CleanupArgs, Spare};
+use crate::domino::belongings::{self, Belonging, Finder, Reason};
 use crate::domino::cleanup::{self, Plan, Removed};
 use crate::domino::figures::many;
+use crate::domino::processes::Role;
 use crate::domino::tools::Work;
 use crate::domino::{Partition, Reporter, lock};
 use crate::error::{Error, Result, shown};
@@ -31,6 +32,7 @@ pub fn run(call: &Call, arguments: CleanupArgs, ui: &mut Ui) -> Result<Exit> {
     }
     with_work(&partition, ui, |work| {
         let _lock = lock_if_possible(work)?;
+        refuse_new(arguments.spare, &plan, finder.find()?)?;
         let removed = cleanup::run(work, &finder, arguments.all_ipc)?;
         Ok(report(work, &removed))
     })
@@ -94,6 +96,30 @@ fn lock_if_possible(work: &mut Work) -> Result<Option<Lock>> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// A start may have had the lock meanwhile. The server that it brought up is
+/// none that was left behind, and nobody has seen it on the list.
+fn refuse_new(spare: Option<Spare>, plan: &Plan, mut now: Vec<Belonging>) -> Result<()> {
+    let was_shown = |found: &Belonging| {
+        let id = |one: &Belonging| (one.process.pid, one.process.start_ticks);
+        plan.processes.iter().any(|known| id(known) == id(found))
+    };
+    now.retain(|found| {
+        let is_server = found.reason == Reason::Domino(Role::Server);
+        match spare {
+            Some(Spare::Processes) => true,
+            Some(Spare::Server) => is_server,
+            None => is_server && !was_shown(found),
+        }
+    });
+    if now.is_empty() {
+        return Ok(());
+    }
+    let came = belongings::list(&now);
+    Err(Error::StillRunning(format!(
+        "nothing was removed: started meanwhile: {came}"
+    )))
 }
 
 fn report(work: &mut Work, removed: &Removed) -> Exit {

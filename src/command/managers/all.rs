@@ -16,7 +16,7 @@ use crate::ui::Ui;
 use std::ffi::{OsStr, OsString};
 
 /// Verbs that take the terminal for themselves until somebody leaves them.
-const FOR_ONE: [&str; 4] = ["monitor", "live", "console", "all"];
+const FOR_ONE: [&str; 5] = ["monitor", "live", "console", "run", "all"];
 
 /// Runs the verb.
 pub fn run(call: &Call, words: &[OsString], ui: &mut Ui) -> Result<Exit> {

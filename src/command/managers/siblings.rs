@@ -71,16 +71,11 @@ impl Siblings<'_> {
 
     /// A verb for one user's server.
     pub fn launch(&self, user: &OsString, verb: &[OsString]) -> Launch {
-        let mut launch = Launch::new(&self.program);
-        launch.args.extend(["--user".into(), user.clone()]);
+        let mut launch = switch::again(&self.program, self.call, user);
         if self.tied {
             launch.args.push("--tied".into());
         }
-        if self.call.direct {
-            launch.args.push("--direct".into());
-        }
         launch.args.extend(verb.iter().cloned());
-        launch.env = self.call.environment.clone();
         launch
     }
 
@@ -153,14 +148,18 @@ impl Siblings<'_> {
         let together =
             run(launches, &self.signals, said).map_err(Error::system("watch what was started"))?;
         let mut answers = Vec::new();
-        for (user, end) in users.iter().zip(together.ends) {
-            let end = end.map_err(|cause| Error::Program {
-                program: self.program.clone(),
-                cause,
-            })?;
+        for (place, (user, end)) in users.iter().zip(together.ends).enumerate() {
+            // One that could not be run must not hide what the others say.
+            let exit = end.map_or_else(
+                |cause| {
+                    said(place, Voice::Err, cause.to_string().as_bytes());
+                    Exit::Failed
+                },
+                switch::exit_of,
+            );
             answers.push(Answer {
                 user: user.clone(),
-                exit: switch::exit_of(end),
+                exit,
                 said: Vec::new(),
             });
         }

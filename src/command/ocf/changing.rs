@@ -3,7 +3,7 @@
 use super::super::identity::Standing;
 use super::super::loading;
 use super::looking::too_long;
-use super::{Agent, LEFTOVERS, NOTHING, READY, STATE, reason};
+use super::{Agent, Answer, LEFTOVERS, NOTHING, READY, STATE, reason};
 use crate::error::Result;
 use crate::exit::{Exit, OcfExit};
 use crate::settings;
@@ -30,17 +30,31 @@ pub fn start(agent: &Agent<'_>, ui: &mut Ui) -> Result<OcfExit> {
     let limit = agent.parameters.limit.map_or(READY_LIMIT, |limit| {
         limit.saturating_sub(MARGIN).max(Duration::from_secs(1))
     });
-    if agent.look(STATE, ui)? == Exit::Done {
-        return match agent.parameters.ready {
-            true => wait_until_ready(agent, limit, ui),
-            false => Ok(OcfExit::Success),
-        };
+    let began = Instant::now();
+    if agent.look(STATE, ui)? != Exit::Done {
+        let started = launch(agent, limit, ui)?;
+        if started.exit != Exit::Done {
+            reason(ui, &started.why());
+            return Ok(OcfExit::of(started.exit));
+        }
     }
+    match agent.parameters.ready {
+        true => wait_until_ready(agent, began + limit, limit, ui),
+        false => Ok(OcfExit::Success),
+    }
+}
+
+/// Has the server started, by whomever: a start beside this one may be first.
+fn launch(agent: &Agent<'_>, limit: Duration, ui: &mut Ui) -> Result<Answer> {
     make_run_directory(agent, ui);
     // A crash may have left IPC that keeps the next server from its own.
-    // Processes are not a start's to kill.
+    // Processes are not a start's to kill: where one has come up by the time
+    // the lock is free, nothing is removed, and the start tells what it is.
     if agent.look(LEFTOVERS, ui)? == Exit::Done {
-        agent.run(&["cleanup", "--yes"], ui)?;
+        let cleared = agent.run(&["cleanup", "--yes", "--spare=processes"], ui)?;
+        if matches!(cleared.exit, Exit::Locked | Exit::Signal(_)) {
+            return Ok(cleared);
+        }
     }
     let mut verb = vec!["start".to_owned()];
     if agent.parameters.ready {
@@ -50,17 +64,17 @@ pub fn start(agent: &Agent<'_>, ui: &mut Ui) -> Result<OcfExit> {
         verb.push("--take-over".into());
     }
     let words: Vec<&str> = verb.iter().map(String::as_str).collect();
-    let started = agent.run(&words, ui)?;
-    if started.exit != Exit::Done {
-        reason(ui, &started.why());
-    }
-    Ok(OcfExit::of(started.exit))
+    agent.run(&words, ui)
 }
 
 /// For a server that somebody else has started, or a start before this one that
 /// took too long.
-fn wait_until_ready(agent: &Agent<'_>, limit: Duration, ui: &mut Ui) -> Result<OcfExit> {
-    let give_up = Instant::now() + limit;
+fn wait_until_ready(
+    agent: &Agent<'_>,
+    give_up: Instant,
+    limit: Duration,
+    ui: &mut Ui,
+) -> Result<OcfExit> {
     while agent.look(READY, ui)? != Exit::Done {
         let now = Instant::now();
         if agent.look(STATE, ui)? != Exit::Done {
@@ -126,8 +140,10 @@ pub fn stop(agent: &Agent<'_>, ui: &mut Ui) -> Result<OcfExit> {
     if let Some(brief) = brief {
         agent.note(ui, &brief);
     }
+    // What these say of is down; one that runs now was started since.
+    let is_down = matches!(exit, Exit::Done | Exit::Unclean | Exit::Crashed);
     // To end one that was never asked to is nobody's wish.
-    if !stopped.quitting && agent.look(STATE, ui)? == Exit::Done {
+    if !is_down && !stopped.quitting && agent.look(STATE, ui)? == Exit::Done {
         let why = stopped.why();
         reason(
             ui,
@@ -135,16 +151,18 @@ pub fn stop(agent: &Agent<'_>, ui: &mut Ui) -> Result<OcfExit> {
         );
         return Ok(OcfExit::Generic);
     }
-    let left = agent.look(LEFTOVERS, ui)?.code();
-    let ended = left != NOTHING && agent.run(&["cleanup", "--yes"], ui)?.exit == Exit::Done;
-    if ended && left == OcfExit::Generic.code() {
-        agent.note(
-            ui,
-            "what neither the shutdown nor NSD had ended was ended by SIGKILL",
+    // Nothing runs, but a start may be under way that nobody has waited for.
+    let has_looked = is_down
+        || stopped.quitting
+        || matches!(
+            exit,
+            Exit::Failed | Exit::NotInstalled | Exit::NotConfigured
         );
-    }
-    if agent.look(STATE, ui)?.code() != OcfExit::NotRunning.code() {
-        let mut text = "processes of the server are left that could not be ended".to_owned();
+    let left = match has_looked {
+        true => clear(agent, stopped.quitting && !is_down, ui)?,
+        false => Some("the stop could not begin".to_owned()),
+    };
+    if let Some(mut text) = left {
         if exit != Exit::Done {
             text.push_str(&format!("; 'rc_domino stop': {}", stopped.why()));
         }
@@ -153,6 +171,40 @@ pub fn stop(agent: &Agent<'_>, ui: &mut Ui) -> Result<OcfExit> {
     }
     loading::note_for_init(agent.call, &agent.identity, false, ui);
     Ok(OcfExit::Success)
+}
+
+/// Removes what a stop has left, also a server that was `told` to quit. Answers
+/// what is there all the same, or who may bring it back.
+fn clear(agent: &Agent<'_>, told: bool, ui: &mut Ui) -> Result<Option<String>> {
+    let left = agent.look(LEFTOVERS, ui)?.code();
+    if left != NOTHING {
+        let mut verb = vec!["cleanup", "--yes"];
+        if !told {
+            verb.push("--spare=server");
+        }
+        let cleared = agent.run(&verb, ui)?;
+        let is_clear = match cleared.exit {
+            Exit::Done => true,
+            // Lock files may have been all that could not be removed.
+            Exit::Failed => agent.look(LEFTOVERS, ui)?.code() == NOTHING,
+            _ => false,
+        };
+        if !is_clear {
+            let some = || "something of it is left that could not be removed".to_owned();
+            let why = cleared.error.map(|why| format!("not cleaned up: {why}"));
+            return Ok(Some(why.unwrap_or_else(some)));
+        }
+        if left == OcfExit::Generic.code() {
+            let text = "what neither the shutdown nor NSD had ended was ended by SIGKILL";
+            agent.note(ui, text);
+        }
+    }
+    let text = match agent.look(STATE, ui)? {
+        Exit::Done => "the server was started again",
+        state if state.code() == OcfExit::NotRunning.code() => return Ok(None),
+        _ => "processes of the server are left that could not be ended",
+    };
+    Ok(Some(text.to_owned()))
 }
 
 /// The configuration is read as data only: this process is root.

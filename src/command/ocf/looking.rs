@@ -4,12 +4,14 @@ use super::super::{loading, snapshot, with_work};
 use super::{Agent, reason};
 use crate::domino::belongings::Finder;
 use crate::domino::client::{self, Answer};
+use crate::domino::lock::LOCK_FILE;
 use crate::domino::processes::{self, Role};
 use crate::domino::readiness::{self, Readiness};
 use crate::domino::state::State;
 use crate::domino::{Partition, cleanup, nrpc};
 use crate::error::{Error, Result};
 use crate::exit::{Exit, OcfExit};
+use crate::os::lock::Lock;
 use crate::os::process::{self, Pid, Sighting};
 use crate::ui::Ui;
 use std::time::Duration;
@@ -210,7 +212,8 @@ pub fn too_long(shutdown: Duration, limit: Duration) -> String {
     )
 }
 
-/// Whether processes or IPC of a server are left that is not there.
+/// Whether processes or IPC of a server are left that is not there, or somebody
+/// is at work on it.
 pub fn leftovers(agent: &Agent<'_>, ui: &mut Ui) -> Result<OcfExit> {
     ui.only_results();
     let partition = match loading::load_as(agent.call, &agent.identity, ui) {
@@ -219,8 +222,13 @@ pub fn leftovers(agent: &Agent<'_>, ui: &mut Ui) -> Result<OcfExit> {
         Err(error) => return Err(error),
     };
     let finder = Finder::of(&partition, |_| {})?;
+    // A start has it before there is a process. Where it cannot be had at all
+    // nobody has it.
+    let lock = Lock::try_acquire(&partition.data().join(LOCK_FILE));
+    let is_busy = matches!(lock, Ok(None));
     let plan = cleanup::plan(&partition, &finder, false)?;
     Ok(match (plan.processes.is_empty(), plan.ipc.is_empty()) {
+        (true, true) if is_busy => OcfExit::Permission,
         (true, true) => OcfExit::NotRunning,
         (true, false) => OcfExit::Success,
         (false, _) => OcfExit::Generic,

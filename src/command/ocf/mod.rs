@@ -58,8 +58,8 @@ pub fn run(call: &Call, action: Option<&str>, ui: &mut Ui) -> Exit {
     exit.into()
 }
 
-/// Internal action: whether a cleanup would find IPC (0), processes too (1), or
-/// [`NOTHING`].
+/// Internal action: whether a cleanup would find IPC (0), processes too (1),
+/// [`NOTHING`] but somebody who has the lock (4), or [`NOTHING`].
 const LEFTOVERS: &str = "leftovers";
 
 /// Internal action: what a `monitor` answers of the processes alone.

@@ -7,7 +7,7 @@
 
 use super::super::{Call, identity, switch};
 use super::peek;
-use crate::cli::{self, Persona};
+use crate::cli;
 use crate::domino::tools::number;
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
@@ -282,8 +282,7 @@ impl Menu<'_> {
             drop(keys);
             ui.line("");
         }
-        let mut launch = self.again(entry.words)?;
-        launch.env = self.call.environment.clone();
+        let launch = self.again(entry.words)?;
         let exit = switch::run_in_front(launch, ui)?;
         if exit != Exit::Done {
             ui.line(&format!("'{words}' ended with code {}", exit.code()));
@@ -300,11 +299,8 @@ impl Menu<'_> {
 
     /// This program with a verb, for the same server.
     fn again(&self, words: &[&str]) -> Result<Launch> {
-        let mut launch = Launch::new(switch::own_program()?);
-        launch.args = vec!["--user".into(), self.user.clone()];
-        if self.call.direct || self.call.persona == Persona::Script {
-            launch.args.push("--direct".into());
-        }
+        let program = switch::own_program()?;
+        let mut launch = switch::again(&program, self.call, &self.user);
         launch.args.extend(words.iter().map(OsString::from));
         Ok(launch)
     }
@@ -312,7 +308,6 @@ impl Menu<'_> {
     /// The server's name and state as one line. Never asks for a password.
     fn look(&self) -> Result<String> {
         let mut launch = self.again(&["__state"])?;
-        launch.env = self.call.environment.clone();
         launch.env.push(("DOMINO_NO_SUDO".into(), "1".into()));
         let null = open_null().map_err(Error::system("open /dev/null"))?;
         launch.stderr = own_stream(null.as_fd()).map_err(Error::system("open /dev/null"))?;

@@ -69,12 +69,17 @@ pub fn verbs(call: &Call, identity: &Identity) -> Result<Verbs> {
 /// `__snapshot-facts`: waits for a start or stop under way, then looks.
 pub fn facts(call: &Call, ui: &mut Ui) -> Result<Exit> {
     let identity = identity::settle(call)?;
-    let unit = loading::unit(call, &identity)?;
+    let unit = loading::unit_to_start(call, &identity);
     let partition = load(call, &identity, ui)?;
     let running = with_work(&partition, ui, |work| {
         let _lock = lock::acquire(work)?;
         Ok(State::of(processes::find(work.partition)?).can_stop())
     })?;
+    // Where its start would be refused, the thaw would leave it down.
+    let unit = match running {
+        true => unit?,
+        false => unit.ok().flatten(),
+    };
     let max_downtime = partition.settings.snapshot_max_downtime.value;
     let facts = Facts {
         server: partition.name().to_string_lossy().into_owned(),

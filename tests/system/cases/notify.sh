@@ -51,6 +51,14 @@ mode ''
 code 0 ct rc_domino start
 code 0 ct rc_domino stop
 
+note "a time for the shutdown that was raised after the start"
+mode shutdown_delay=20
+code 0 ct rc_domino start
+use_unit $unit DOMINO_SHUTDOWN_TIMEOUT=60
+code 0 ct rc_domino stop
+mode ''
+use_unit $unit DOMINO_SHUTDOWN_TIMEOUT=15
+
 note "the stop by hand, past systemd"
 code 0 ct rc_domino start
 code 0 ct rc_domino --direct stop

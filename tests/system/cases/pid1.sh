@@ -47,7 +47,13 @@ ct sh -eu -c '
         DOMINO_SERVER=mail DOMINO_SETTLE_SECONDS=0.2 rc_domino run" >/tmp/out 2>&1 </dev/null &'
 wait_for 20 ct grep -q 'server mail is ready' /tmp/out
 [ "$(ct stat -c %U "/proc/$(server_pid)")" = notes ] || fail "the server runs as somebody else"
-ct kill -TERM "$(ct pgrep -o -x rc_domino)"
+# As docker exec does: root, with the container's environment.
+first=$(ct pgrep -o -x rc_domino)
+for verb in 'healthcheck ready' status 'lastlog 3' 'cmd "show tasks"'; do
+    code 0 ct nsenter -t "$first" -p -m env -i PATH=/usr/bin:/bin HOME=/root DOMINO_CONFIGURED=yes \
+        DOMINO_DATA_PATH=/local/notesdata DOMINO_SERVER=mail sh -c "rc_domino $verb"
+done
+ct kill -TERM "$first"
 wait_for 20 ct grep -q 'stopped after' /tmp/out
 wait_for 10 ct sh -c '! pgrep -x rc_domino'
 nothing_left
