@@ -343,7 +343,7 @@ mod tests {
             "sh -c 'trap \"echo child; exit\" TERM; echo ready; while :; do sleep 0.05; done' & \
              trap 'exit 0' TERM; wait",
             1000,
-            Some(Duration::from_millis(400)),
+            Some(Duration::from_secs(2)),
         );
         assert_eq!(ended, Ended::TimedOut);
         assert!(seen.contains(&"child".to_string()), "{seen:?}");
@@ -363,10 +363,10 @@ mod tests {
     #[test]
     fn a_daemon_that_keeps_the_output_open_is_not_waited_for() {
         let begun = Instant::now();
-        let (ended, seen) = lines("sleep 3 & echo started", 100, None);
+        let (ended, seen) = lines("sleep 10 & echo started", 100, None);
         assert!(matches!(ended, Ended::Exited(status) if status.success()));
         assert_eq!(seen, ["started"]);
-        assert!(begun.elapsed() < Duration::from_secs(2));
+        assert!(begun.elapsed() < Duration::from_secs(8));
     }
 
     #[test]

@@ -293,11 +293,11 @@ mod tests {
     #[test]
     fn they_run_at_the_same_time_and_lines_stay_whole() {
         let begun = Instant::now();
-        let script = "printf 'one '; sleep 0.3; echo two; echo bad >&2; printf end; exit ";
+        let script = "printf 'one '; sleep 1; echo two; echo bad >&2; printf end; exit ";
         let launches = (0..4).map(|code| Launch::shell(&format!("{script}{code}")));
         let (together, lines) = run(launches.collect());
         assert!(
-            begun.elapsed() < Duration::from_millis(900),
+            begun.elapsed() < Duration::from_secs(3),
             "{:?}",
             begun.elapsed()
         );
@@ -355,9 +355,9 @@ mod tests {
     #[test]
     fn a_daemon_that_keeps_the_output_open_is_not_waited_for() {
         let begun = Instant::now();
-        let (together, lines) = run(vec![Launch::shell("sleep 3 & echo started")]);
+        let (together, lines) = run(vec![Launch::shell("sleep 10 & echo started")]);
         assert!(together.ends[0].as_ref().unwrap().success());
         assert_eq!(lines.len(), 1);
-        assert!(begun.elapsed() < Duration::from_secs(2));
+        assert!(begun.elapsed() < Duration::from_secs(8));
     }
 }

@@ -188,13 +188,13 @@ fn an_endless_file_is_killed_with_all_it_started() {
         trace.display()
     );
     let files = files(&[b"A=1\n", text.as_bytes()]);
-    let limit = Duration::from_millis(400);
+    let limit = Duration::from_secs(2);
     let begun = Instant::now();
     match run_with(&find_bash().unwrap(), &files.1, &before(), limit) {
         Err(Error::TimedOut { path, .. }) => assert!(path.ends_with("file 1")),
         other => panic!("{other:?}"),
     }
-    assert!(begun.elapsed() < Duration::from_secs(3));
+    assert!(begun.elapsed() < Duration::from_secs(8));
     let sleeper = fs::read_to_string(&trace).unwrap();
     // Killed is not gone yet.
     crate::os::testing::until(|| {

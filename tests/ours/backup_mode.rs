@@ -5,7 +5,7 @@ use crate::standin::backup::{LOCK, NOTES, status};
 use crate::standin::processes::{is_gone, kill_and_wait};
 use crate::support::{Outcome, Sandbox, age, wait_until};
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 scenarios![
     on_and_off_in_order,
@@ -111,8 +111,10 @@ fn out_of_time_it_is_released() {
     let sandbox = Sandbox::new();
     sandbox.mode("backup_delay=3\n");
     sandbox.up();
-    let outcome = enter(&sandbox, 1).code(152).stderr_has("after 1 seconds");
-    assert!(outcome.took < Duration::from_secs(7), "{outcome}");
+    let outcome = enter(&sandbox, 1)
+        .code(152)
+        .stderr_has("not in backup mode after");
+    assert!(outcome.took < Duration::from_secs(15), "{outcome}");
     no_trace(&sandbox);
     // The task finds that nobody wants it any more.
     wait_until("the task has ended", || is_gone(task(&sandbox)));
@@ -146,7 +148,7 @@ fn a_task_that_never_gets_there() {
     let outcome = enter(&sandbox, 1)
         .code(152)
         .stderr_has("was told to give up");
-    assert!(outcome.took < Duration::from_secs(7), "{outcome}");
+    assert!(outcome.took < Duration::from_secs(15), "{outcome}");
     no_trace(&sandbox);
     assert!(noted(&sandbox).is_empty());
     enter(&sandbox, 1).code(153);
@@ -155,10 +157,10 @@ fn a_task_that_never_gets_there() {
 
 fn a_task_that_dies_on_the_way() {
     let sandbox = Sandbox::new();
-    sandbox.mode("backup_delay=9\nbackup_crash_after=0.6\n");
+    sandbox.mode("backup_delay=30\nbackup_crash_after=3\n");
     sandbox.up();
     let outcome = enter(&sandbox, 20).code(1).stderr_has("task ended");
-    assert!(outcome.took < Duration::from_secs(5), "{outcome}");
+    assert!(outcome.took < Duration::from_secs(10), "{outcome}");
     no_trace(&sandbox);
     sandbox.down();
 }
@@ -207,7 +209,7 @@ fn lost_with_its_task() {
 /// As HCL's commands have one: 120 seconds.
 fn lost_by_the_tasks_own_time_limit() {
     let sandbox = Sandbox::new();
-    sandbox.mode("backup_timeout=1\n");
+    sandbox.mode("backup_timeout=6\n");
     sandbox.up();
     enter(&sandbox, 20).code(0);
     wait_until("the task has given up", || is_gone(task(&sandbox)));
@@ -229,7 +231,7 @@ fn lost_with_a_restart_of_the_server() {
 
 fn a_caller_that_was_killed_is_cleared_up_after() {
     let sandbox = Sandbox::new();
-    sandbox.mode("backup_delay=1\n");
+    sandbox.mode("backup_delay=3\n");
     sandbox.up();
     let running = sandbox.command(&["__backup-mode", "enter"]).spawn();
     let record = sandbox.data.join(".rc_domino.backup");
@@ -257,13 +259,14 @@ fn a_stale_file_is_said_and_removed() {
     leave(&sandbox).code(0).stderr_has("stale");
     no_trace(&sandbox);
     // One that was just written may be of a session that begins.
+    let written = Instant::now();
     sandbox.file(LOCK, "REQUESTED\n");
     enter(&sandbox, 1).code(153).stderr_has("REQUESTED");
     leave(&sandbox).code(153);
     assert_eq!(says(&sandbox).as_deref(), Some("REQUESTED"));
     // Not for ever.
     let outcome = enter(&sandbox, 30).code(0).stderr_has("stale");
-    assert!(outcome.took > Duration::from_secs(5), "{outcome}");
+    assert!(written.elapsed() >= Duration::from_secs(9), "{outcome}");
     leave(&sandbox).code(0);
     sandbox.down();
 }
@@ -337,7 +340,7 @@ fn a_link_is_not_followed() {
 /// It writes what changed meanwhile into its own files: that takes its time.
 fn a_task_that_works_on_after_its_end() {
     let sandbox = Sandbox::new();
-    sandbox.mode("backup_linger=3\n");
+    sandbox.mode("backup_linger=8\n");
     sandbox.up();
     enter(&sandbox, 20).code(0);
     sandbox

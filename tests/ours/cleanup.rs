@@ -79,13 +79,17 @@ fn a_running_server_is_killed_and_that_is_remembered() {
 fn nothing_left_is_success() {
     let mut sandbox = Sandbox::new();
     sandbox.hook("DOMINO_POST_CLEANUP_SCRIPT", "");
-    let mut outcome = sandbox.run(&["cleanup"]).code(0);
-    // An ordinary user's sandboxes share his IPC, which is told then.
-    if rustix::process::geteuid().is_root() {
-        outcome = outcome.stdout_has("nothing behind");
+    let mut fastest = Duration::MAX;
+    for runs in 1..=3 {
+        let mut outcome = sandbox.run(&["cleanup"]).code(0);
+        // An ordinary user's sandboxes share his IPC, which is told then.
+        if rustix::process::geteuid().is_root() {
+            outcome = outcome.stdout_has("nothing behind");
+        }
+        assert_eq!(sandbox.hooks_run().len(), runs);
+        fastest = fastest.min(outcome.took);
     }
-    assert_eq!(sandbox.hooks_run().len(), 1);
-    assert!(outcome.took < Duration::from_secs(1), "{outcome}");
+    assert!(fastest < Duration::from_secs(1), "{fastest:?}");
 }
 
 /// The installation was removed while its tasks ran, and the data directory
@@ -150,17 +154,14 @@ fn processes_that_appear_meanwhile_are_killed() {
     let agent = sleeper(&sandbox, &vendor, "agent");
     sandbox.set("DOMINO_3RD_PARTY_BIN_DIRS", &vendor);
     crash(&sandbox);
-    // Nothing of Domino's itself: it goes on starting others for a while.
-    let body = format!(
-        "for n in 1 2 3 4 5 6 7 8; do '{0}' 60 & sleep 0.2; done",
-        agent.display()
-    );
+    // Nothing of Domino's itself: it starts another one whenever one is gone.
+    let body = format!("for n in 1 2 3 4 5; do '{}' 60; done; :", agent.display());
     let spawner = sandbox.script("spawner", &body);
     let spawning = started(&sandbox, spawner, &[]);
     let outcome = sandbox.run(&["cleanup"]).code(0);
     spawning.outcome();
     assert!(
-        outcome.text().matches("Killed agent").count() >= 3,
+        outcome.text().matches("Killed agent").count() == 5,
         "{outcome}"
     );
     assert_eq!(processes::under(&vendor, None), Vec::<i32>::new());

@@ -191,6 +191,7 @@ fn tasks_are_watched_until_the_end() {
         .run(&["mon", "--timeout", "0"])
         .code(1)
         .says("still runs");
+    sandbox.mode("shutdown_delay=2\n");
     let watching = sandbox.command(&["mon"]).spawn();
     std::thread::sleep(Duration::from_millis(300));
     sandbox.down();

@@ -2,7 +2,7 @@
 //! D13, D38 to D42).
 
 use crate::support::hooks::files;
-use crate::support::{Sandbox, age};
+use crate::support::{Sandbox, age, spawned};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -81,17 +81,34 @@ fn no_line_is_lost_under_two_writers() {
             .unwrap();
     }
     text.extend(fs::read(&log).unwrap());
-    let mut next = [0u64; 2];
+    let mut seen = [Vec::new(), Vec::new()];
     for line in text.split(|byte| *byte == b'\n') {
         for (index, name) in ["A ", "B "].iter().enumerate() {
             if let Some(number) = line.strip_prefix(name.as_bytes()) {
-                let number: u64 = std::str::from_utf8(number).unwrap().parse().unwrap();
-                assert!(lossy || number == next[index], "{name}{number}");
-                next[index] = number + 1;
+                let number = std::str::from_utf8(number).unwrap().parse::<u64>();
+                // Where lines are lost one can be cut as well.
+                assert!(lossy || number.is_ok(), "{name}{number:?}");
+                seen[index].extend(number);
             }
         }
     }
-    assert!(lossy || next == written, "{next:?} of {written:?}");
+    if lossy {
+        println!(
+            "NOT RUN: ours::logs::no_line_is_lost_under_two_writers: the filesystem of {} cannot cut a log's front off, lines can be lost: it was only seen that none comes twice",
+            sandbox.data.display()
+        );
+        seen.iter_mut().for_each(|numbers| numbers.sort_unstable());
+    }
+    for (numbers, written) in seen.iter().zip(written) {
+        if lossy {
+            let twice = numbers.windows(2).find(|pair| pair[0] == pair[1]);
+            assert_eq!(twice, None);
+            assert!(numbers.len() > 100 && numbers.last() < Some(&written));
+        } else {
+            let stray = numbers.iter().zip(0..).find(|(got, due)| *got != due);
+            assert_eq!((stray, numbers.len() as u64), (None, written));
+        }
+    }
     sandbox.kill();
 }
 
@@ -314,7 +331,7 @@ fn clearlog_keeps_open_files() {
         let mut command = std::process::Command::new("/bin/sleep");
         command.arg("60").stdin(File::open(&open).unwrap());
         sandbox.entry().apply(&mut command);
-        command.spawn().unwrap()
+        spawned(&mut command)
     };
     // Until it is the user's own process.
     std::thread::sleep(Duration::from_millis(300));

@@ -1,7 +1,8 @@
 //! `start --wait`: ready by the console's text, by the port, or not in time.
 
-use crate::support::Sandbox;
+use crate::standin::processes::kill_and_wait;
 use crate::support::server::UP;
+use crate::support::{Sandbox, wait_until};
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -77,15 +78,20 @@ fn not_in_time() {
 }
 
 fn a_server_that_dies_meanwhile() {
-    let sandbox = Sandbox::new();
-    sandbox.mode("die_after_start=1\ntasks=router\n");
-    let ini = fs::read_to_string(sandbox.data.join("notes.ini")).unwrap();
-    assert!(ini.contains("ServerSetup"));
-    // The console text counts as ready at once; so it must not have come yet.
-    sandbox.mode("die_after_start=0\nstart_delay=1\n");
-    let outcome = sandbox.run(&["start", "--wait=20"]).code(1);
-    assert!(outcome.took.as_secs() < 10, "{outcome}");
-    outcome.stderr_has("unable to continue");
+    let mut sandbox = Sandbox::new();
+    sandbox.hook("DOMINO_POST_STARTUP_SCRIPT", "");
+    sandbox.mode("start_delay=30\ntasks=router\n");
+    let start = sandbox.command(&["start", "--wait=60"]).spawn();
+    // It has settled, and is waited for.
+    wait_until("the hook after the start ran", || {
+        sandbox.hooks_run() == ["DOMINO_POST_STARTUP_SCRIPT"]
+    });
+    assert!(sandbox.data.join("domino.pid").exists());
+    kill_and_wait(&[sandbox.launch().pid]);
+    let outcome = start.outcome().code(1).stderr_has("did not stay up");
+    assert!(outcome.took.as_secs() < 30, "{outcome}");
+    assert!(!sandbox.console().contains(UP));
+    sandbox.kill();
 }
 
 fn without_waiting_it_answers_at_once() {

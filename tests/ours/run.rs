@@ -2,7 +2,7 @@
 //! What a service manager is told is read here from its own end of the socket.
 
 use crate::standin::processes::{is_gone, signal};
-use crate::support::{Outcome, Running, Sandbox, wait_until};
+use crate::support::{Outcome, Running, Sandbox, spawned, wait_until};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
@@ -167,7 +167,10 @@ fn a_slow_shutdown_asks_for_time_and_names_what_is_left() {
     let before = manager.count("EXTEND_TIMEOUT_USEC=30000000");
     running.signal(libc::SIGTERM);
     manager.wait_for("STOPPING=1");
-    manager.wait_for("STATUS=Waiting since 10 seconds for server (");
+    manager.wait_for("STATUS=Waiting since 1");
+    let waiting =
+        |line: &String| line.contains("Waiting since 1") && line.contains(" for server (");
+    assert!(manager.listen().iter().any(waiting));
     let outcome = running.outcome().code(0);
     nothing_left(&sandbox, &outcome);
     // At once and every five seconds.
@@ -229,7 +232,7 @@ fn a_restart_from_elsewhere_is_followed() {
 
 /// The server restarts itself under another pid: still the same service.
 fn fault_recovery_is_followed() {
-    let sandbox = sandbox(&[]);
+    let sandbox = sandbox(&[("DOMINO_RECOVERY_SECONDS", "20")]);
     sandbox.mode("fault_recovery=1\nfault_recovery_delay=0.5\n");
     let (mut running, mut manager) = up(&sandbox);
     let first = sandbox.launch().pid;
@@ -263,7 +266,7 @@ fn a_crash_without_recovery_is_151_and_leaves_nothing() {
 
 fn a_server_that_ends_with_an_error_is_1() {
     let sandbox = sandbox(&[]);
-    sandbox.mode("die_after_start=1\nexit_code=7\n");
+    sandbox.mode("die_after_start=4\nexit_code=7\n");
     let (running, _manager) = up(&sandbox);
     let outcome = running.outcome().code(1).stderr_has("ended with code 7");
     nothing_left(&sandbox, &outcome);
@@ -380,7 +383,7 @@ fn archiving_loses_no_line_of_the_console() {
 
 /// Its log grows: that is no time to say READY=1, however long it takes.
 fn a_start_that_shows_progress_is_waited_for() {
-    let sandbox = sandbox(&[("DOMINO_READY_TIMEOUT", "2")]);
+    let sandbox = sandbox(&[("DOMINO_READY_TIMEOUT", "5")]);
     sandbox.mode("tasks=a,b,c,d,e,f,g,h\nstart_delay=8\n");
     let (running, mut manager) = up(&sandbox);
     sandbox.run(&["healthcheck", "ready"]).code(0);
@@ -444,7 +447,7 @@ fn a_refused_start_leaves_what_is_there() {
 
 fn a_start_that_gets_no_lock_leaves_no_mark() {
     let sandbox = sandbox(&[("DOMINO_LOCK_TIMEOUT", "1")]);
-    sandbox.mode("compact_delay=3\n");
+    sandbox.mode("compact_delay=8\n");
     let compact = sandbox.command(&["compact", "-B"]).spawn();
     wait_until("it runs", || !sandbox.processes().is_empty());
     let manager = Manager::new(&sandbox);
@@ -462,7 +465,7 @@ fn a_stop_does_not_wait_for_a_reader() {
     let mut command = sandbox.command(&["run"]).prepared();
     command.stdin(std::process::Stdio::null());
     command.stdout(writer.try_clone().unwrap()).stderr(writer);
-    let mut child = command.spawn().unwrap();
+    let mut child = spawned(&mut command);
     drop(command);
     sandbox.wait_up();
     // A pipe holds 64 KiB, which this flood fills in a fraction of a second.
@@ -495,22 +498,28 @@ fn a_lock_that_cannot_be_had_keeps_no_stop() {
 
 /// What would bring the server back is waited for; what it brings is ended.
 fn a_signal_during_fault_recovery_keeps_the_server_down() {
-    for delay in ["0.5", "3"] {
-        let sandbox = sandbox(&[("DOMINO_RECOVERY_SECONDS", "10")]);
-        sandbox.mode(&format!("fault_recovery=1\nfault_recovery_delay={delay}\n"));
-        let (mut running, mut manager) = up(&sandbox);
-        signal(sandbox.launch().pid, libc::SIGKILL);
-        manager.wait_for("is gone");
-        running.signal(libc::SIGTERM);
-        while running.is_running() {
-            manager.listen();
+    std::thread::scope(|scope| {
+        for delay in ["2", "4"] {
+            scope.spawn(move || a_signal_while_it_recovers(delay));
         }
-        let outcome = running.outcome();
-        nothing_left(&sandbox, &outcome);
-        let outcome = outcome.code(150).stderr_has("not closed cleanly");
-        std::thread::sleep(Duration::from_secs(4));
-        nothing_left(&sandbox, &outcome);
+    });
+}
+
+fn a_signal_while_it_recovers(delay: &str) {
+    let sandbox = sandbox(&[("DOMINO_RECOVERY_SECONDS", "20")]);
+    sandbox.mode(&format!("fault_recovery=1\nfault_recovery_delay={delay}\n"));
+    let (mut running, mut manager) = up(&sandbox);
+    signal(sandbox.launch().pid, libc::SIGKILL);
+    manager.wait_for("is gone");
+    running.signal(libc::SIGTERM);
+    while running.is_running() {
+        manager.listen();
     }
+    let outcome = running.outcome();
+    nothing_left(&sandbox, &outcome);
+    let outcome = outcome.code(150).stderr_has("not closed cleanly");
+    std::thread::sleep(Duration::from_secs(5));
+    nothing_left(&sandbox, &outcome);
 }
 
 fn after_run_only_a_killed_one_is_made_up_for() {
@@ -560,7 +569,7 @@ fn errors_pass_an_output_that_nobody_reads() {
     command
         .stdout(writer)
         .stderr(fs::File::create(&errors).unwrap());
-    let mut child = command.spawn().unwrap();
+    let mut child = spawned(&mut command);
     drop(command);
     sandbox.wait_up();
     std::thread::sleep(Duration::from_secs(2));

@@ -1,7 +1,7 @@
 //! Never two servers on one data directory, never one left down for the name
 //! of a host (D124). docs/shared-data.md has the rules.
 
-use crate::support::Sandbox;
+use crate::support::{Sandbox, spawned};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
@@ -32,8 +32,8 @@ impl Shared {
             command.args(["-o", &format!("subtype={name}")]);
         }
         let data = &sandbox.data;
-        let mounted = command.args(["-o", "nonempty"]).args([data, data]).status();
-        assert!(mounted.unwrap().success());
+        command.args(["-o", "nonempty"]).args([data, data]);
+        assert!(spawned(&mut command).wait().unwrap().success());
         let mounts = fs::read_to_string("/proc/mounts").unwrap();
         let wanted = format!(" {} {kind} ", data.display());
         assert!(mounts.contains(&wanted), "{wanted}: {mounts}");
@@ -43,7 +43,7 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+        let _ = spawned(Command::new("umount").arg("-l").arg(&self.0)).wait();
     }
 }
 

@@ -74,6 +74,7 @@ fn while_waiting_for_readiness() {
     sandbox.mode("start_delay=30\n");
     let start = sandbox.command(&["start", "--wait=60"]).spawn();
     sandbox.launch();
+    start.wait_minds(libc::SIGINT);
     std::thread::sleep(std::time::Duration::from_millis(500));
     interrupted(start, SIGNALS[0]);
     sandbox.run(&["status"]).code(0);
@@ -107,7 +108,8 @@ fn while_waiting_for_the_lock() {
     let start = sandbox.command(&["start"]).spawn();
     wait_until("compact runs", || sandbox.calls("compact").len() == 1);
     let stop = sandbox.command(&["stop"]).spawn();
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    stop.wait_minds(libc::SIGTERM);
+    std::thread::sleep(std::time::Duration::from_millis(300));
     interrupted(stop, SIGNALS[1]);
     start.outcome().code(0);
     sandbox.wait_up();

@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 scenarios![cycles_with_a_random_fault_each];
@@ -102,6 +102,7 @@ fn cycles_with_a_random_fault_each() {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         now.unwrap().as_nanos() as u64 | 1
     });
+    let held = &AtomicU64::new(0);
     std::thread::scope(|scope| {
         for lane in 0..LANES {
             scope.spawn(move || {
@@ -111,25 +112,38 @@ fn cycles_with_a_random_fault_each() {
                     ("DOMINO_SHUTDOWN_TIMEOUT", "4"),
                 ]);
                 for number in (lane..cycles).step_by(LANES as usize) {
-                    let fault = FAULTS[dice.below(FAULTS.len() as u64) as usize];
-                    let up = dice.below(4) > 0;
+                    let mut fault = FAULTS[dice.below(FAULTS.len() as u64) as usize];
+                    let mut up = dice.below(4) > 0;
+                    // Each lane begins with a freeze that nothing is wrong with.
+                    let sound = number == lane;
+                    if sound {
+                        (fault, up) = (Fault::None, true);
+                    }
                     let label = format!("seed {seed}, cycle {number}: {fault:?}, up {up}");
                     Cycle {
                         sandbox: &sandbox,
                         dice: &mut dice,
                         label: &label,
+                        budget: if sound { 20 } else { 2 },
+                        held,
                     }
                     .run(fault, up);
                 }
             });
         }
     });
+    // What a freeze that held is to be was looked at.
+    assert_ne!(held.load(Ordering::Relaxed), 0, "seed {seed}: none held");
 }
 
 struct Cycle<'a> {
     sandbox: &'a Sandbox,
     dice: &'a mut Dice,
     label: &'a str,
+    /// Of the freeze, in seconds.
+    budget: u64,
+    /// How many freezes held, of all lanes.
+    held: &'a AtomicU64,
 }
 
 impl Cycle<'_> {
@@ -171,7 +185,8 @@ impl Cycle<'_> {
 
     fn freeze(&self) -> Running {
         self.sandbox
-            .command(&["snapshot", "freeze", "--caller=qemu", "--budget=2"])
+            .command(&["snapshot", "freeze", "--caller=qemu"])
+            .arg(format!("--budget={}", self.budget))
             .spawn()
     }
 
@@ -295,6 +310,7 @@ impl Cycle<'_> {
         );
         let checked = pages::check(&sandbox.data.join("pages.nsf"));
         assert_eq!(checked, Ok(PAGES), "{}\n{freeze}", self.label);
+        self.held.fetch_add(1, Ordering::Relaxed);
         true
     }
 

@@ -58,12 +58,13 @@ fn undone(sandbox: &Sandbox) {
 }
 
 fn a_spent_budget_is_undone() {
-    let sandbox = slow(3.0);
+    let sandbox = slow(6.0);
     let outcome = sandbox
         .run(&["snapshot", "freeze", "--budget=1"])
         .code(152)
         .stderr_has("undone");
-    assert!(outcome.took < Duration::from_millis(2500), "{outcome}");
+    // It has not waited for the shutdown.
+    assert!(!holds(&outcome.console, "Server shutdown complete"));
     undone(&sandbox);
 }
 
@@ -183,20 +184,22 @@ pub fn tool(sandbox: &Sandbox, verb: &str) -> Vec<i32> {
 }
 
 fn a_thaw_that_gives_up_changes_nothing() {
-    let sandbox = Sandbox::with(&[("DOMINO_SETTLE_SECONDS", "2")]);
+    let mut sandbox = Sandbox::new();
     sandbox.up();
     sandbox.run(&["snapshot", "freeze"]).code(0);
+    sandbox.set("DOMINO_SETTLE_SECONDS", "4");
     let thaw = sandbox
         .run(&["snapshot", "thaw", "--budget=1"])
         .code(152)
         .stderr_has("comes back all the same");
-    assert!(thaw.took < Duration::from_millis(1800), "{thaw}");
+    // The start goes on without it.
+    assert!(keeper(&sandbox).is_some(), "{thaw}");
     back(&sandbox);
     sandbox.down();
 }
 
 fn no_thaw_came() {
-    let sandbox = Sandbox::with(&[("DOMINO_SNAPSHOT_MAX_DOWNTIME", "2")]);
+    let sandbox = Sandbox::with(&[("DOMINO_SNAPSHOT_MAX_DOWNTIME", "5")]);
     sandbox.up();
     sandbox.run(&["snapshot", "freeze"]).code(0);
     assert!(sandbox.processes().is_empty());
@@ -215,8 +218,8 @@ fn no_thaw_came() {
 
 /// The time counts from the answer: a long shutdown is no missing thaw.
 fn a_shutdown_longer_than_the_deadline() {
-    let sandbox = Sandbox::with(&[("DOMINO_SNAPSHOT_MAX_DOWNTIME", "2")]);
-    sandbox.mode("shutdown_delay=3\n");
+    let sandbox = Sandbox::with(&[("DOMINO_SNAPSHOT_MAX_DOWNTIME", "6")]);
+    sandbox.mode("shutdown_delay=7\n");
     sandbox.up();
     sandbox.run(&["snapshot", "freeze"]).code(0);
     std::thread::sleep(Duration::from_millis(800));
@@ -377,9 +380,11 @@ fn a_record_that_cannot_be_written() {
 }
 
 fn a_start_that_fails_is_tried_again() {
-    let sandbox = Sandbox::new();
+    let mut sandbox = Sandbox::new();
     sandbox.up();
     sandbox.run(&["snapshot", "freeze"]).code(0);
+    // Long enough for the server's end to fall into it.
+    sandbox.set("DOMINO_SETTLE_SECONDS", "3");
     sandbox.mode("die_after_start=0\n");
     sandbox
         .run(&["snapshot", "thaw"])

@@ -117,7 +117,7 @@ fn a_budget_that_is_spent_releases_backup_mode() {
 
 fn a_killed_caller_releases_backup_mode() {
     let sandbox = online();
-    sandbox.mode("backup_delay=1\n");
+    sandbox.mode("backup_delay=3\n");
     let freeze = sandbox.command(&["snapshot", "freeze"]).spawn();
     crate::support::wait_until("it is asked for", || sandbox.data.join(LOCK).exists());
     kill(Pid::from_raw(freeze.pid()), Signal::SIGKILL).unwrap();

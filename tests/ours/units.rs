@@ -259,7 +259,7 @@ fn a_compact_that_is_broken_off_keeps_no_server_down() {
 /// D135: systemd would end the server by signals: it knows no stop command before
 /// the start command is done.
 fn a_stop_waits_for_the_unit_to_be_started() {
-    let sandbox = with_unit(&[("DOMINO_LOCK_TIMEOUT", "2")]);
+    let mut sandbox = with_unit(&[("DOMINO_LOCK_TIMEOUT", "2")]);
     let state = "LoadState=loaded\nActiveState=activating\nSubState=start\nType=forking\nResult=success\nUser=notes\n";
     sandbox.up();
     unit_says(&sandbox, state);
@@ -268,6 +268,7 @@ fn a_stop_waits_for_the_unit_to_be_started() {
         .stdout_has("Waiting for the start")
         .stderr_has("DOMINO_LOCK_TIMEOUT");
     assert_eq!(sandbox.servers().len(), 1);
+    sandbox.set("DOMINO_LOCK_TIMEOUT", "60");
     let stop = command(&sandbox, &["stop"]).spawn();
     std::thread::sleep(std::time::Duration::from_secs(1));
     assert!(systemctl_calls(&sandbox).is_empty());

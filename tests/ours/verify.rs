@@ -201,7 +201,7 @@ fn waits_no_longer_than_it_may() {
 fn a_signal_ends_the_wait() {
     let sandbox = sandbox(&[]);
     let verify = sandbox.command(&["verify", "--wait=60"]).spawn();
-    std::thread::sleep(Duration::from_millis(500));
+    verify.wait_minds(libc::SIGTERM);
     verify.signal(libc::SIGTERM);
     verify.outcome().code(128 + 15).stderr_has("server");
 }

@@ -9,7 +9,6 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::time::Duration;
 
 scenarios![
     every_server_or_none needs Root,
@@ -69,7 +68,9 @@ fn every_server_or_none() {
         .code(152)
         .stderr_has("those that were are brought back");
     assert!(members[0].runs(), "the one that was frozen is back");
-    std::thread::sleep(Duration::from_secs(3));
+    wait_until("the other one is started again", || {
+        members[1].starts() == 3
+    });
     up(&members);
     members[1].mode("");
     all(&sandbox, &["stop"]).run().code(0);
@@ -80,15 +81,17 @@ fn a_killed_caller_leaves_no_server_down() {
     let (sandbox, members) = two();
     all(&sandbox, &["start", "--wait"]).run().code(0);
     for member in &members {
-        member.mode("shutdown_delay=2\n");
+        member.mode("shutdown_delay=4\n");
     }
     let freeze = all(&sandbox, &["snapshot", "freeze"]).spawn();
-    std::thread::sleep(Duration::from_secs(1));
+    wait_until("all are told to quit", || {
+        members.iter().all(Partition::is_told_to_quit)
+    });
     kill(Pid::from_raw(freeze.pid()), Signal::SIGKILL).unwrap();
     freeze.outcome().code(137);
-    wait_until("they are down", || !members.iter().all(Partition::runs));
-    up(&members);
-    std::thread::sleep(Duration::from_secs(3));
+    wait_until("both are started again", || {
+        members.iter().all(|member| member.starts() == 2)
+    });
     up(&members);
     all(&sandbox, &["stop"]).run().code(0);
 }

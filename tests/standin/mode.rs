@@ -28,6 +28,7 @@
 //! | `fault_recovery=1` | a killed or crashed server comes back after `fault_recovery_delay` (0.2) |
 //! | `nsd_delay=S`, `nsd_exit=N` | duration and exit code of nsd |
 //! | `nsd_kill_fails=1` | `nsd -kill` kills nothing |
+//! | `nsd_kill_keeps_pids=N` | the first N `nsd -kill` leave pid.nbf, which fault recovery goes by |
 //! | `compact_delay=S`, `compact_exit=N` | of compact and dbmt |
 //! | `fixup_delay=S`, `fixup_exit=N` | of fixup |
 //! | `backup_delay=S` | until `backup -s` has the databases in backup mode (0.1) |

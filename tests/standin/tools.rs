@@ -3,7 +3,7 @@
 
 use super::mode::Mode;
 use super::place::{Place, file_stamp, host};
-use super::{control, ipc, processes};
+use super::{control, ipc, processes, record};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
@@ -102,9 +102,22 @@ fn kill(place: &Place) {
         processes::kill_and_wait(&found);
     }
     ipc::remove(&place.data);
+    let keeps = Mode::load(&place.data).number("nsd_kill_keeps_pids");
+    let keeps = keeps.is_some_and(|times| kills(place) <= times);
     for file in ["pid.nbf", "~notes.lck", control::SERVER] {
-        let _ = std::fs::remove_file(place.data.join(file));
+        if file != "pid.nbf" || !keeps {
+            let _ = std::fs::remove_file(place.data.join(file));
+        }
     }
+}
+
+/// How many `nsd -kill` there have been, this one included.
+fn kills(place: &Place) -> u64 {
+    let calls = record::read_calls(&place.data).unwrap_or_default();
+    let is_kill = |call: &&record::Call| {
+        call.program == "nsd" && call.args().iter().any(|word| word == "-kill")
+    };
+    calls.iter().filter(is_kill).count() as u64
 }
 
 /// compact, dbmt and fixup: a line for each database named, or for all of DATA.

@@ -1,7 +1,7 @@
 //! What a sandbox is to be like, and how it is laid out.
 
 use super::sandbox::{Sandbox, USER, quoted};
-use super::{Target, executables, is_root, run_directory, target};
+use super::{Target, executables, is_root, run_directory, spawned, target};
 use crate::standin::{self, Layout};
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -94,10 +94,9 @@ impl Sandbox {
             fs::create_dir_all(directory).unwrap();
         }
         if self.own_etc {
-            let copied = std::process::Command::new("cp")
-                .args(["-a", "/etc/.", "--"])
-                .arg(self.root.join("etc"))
-                .status();
+            let mut copy = std::process::Command::new("cp");
+            copy.args(["-a", "/etc/.", "--"]).arg(self.root.join("etc"));
+            let copied = spawned(&mut copy).wait();
             assert!(copied.is_ok_and(|status| status.success()), "copy of /etc");
         }
         for directory in ["run", "var/lib"].map(|name| self.root.join(name)) {

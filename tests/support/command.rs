@@ -2,7 +2,7 @@
 
 use super::outcome::Outcome;
 use super::sandbox::{Sandbox, USER};
-use super::{Target, executables, namespace::Entry, run_directory, target};
+use super::{Target, namespace::Entry, run_directory, spawned, target};
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -135,12 +135,7 @@ impl<'a> Command<'a> {
         let mut command = self.prepared();
         command.process_group(0).stdin(Stdio::piped());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = {
-            let _guard = executables();
-            command
-                .spawn()
-                .unwrap_or_else(|error| panic!("{}: {error}", self.program.display()))
-        };
+        let mut child = spawned(&mut command);
         let mut input = child.stdin.take().unwrap();
         let _ = input.write_all(&self.input);
         let mut words = vec![self.program.file_name().unwrap_or_default().to_owned()];
@@ -205,6 +200,23 @@ impl Running {
     /// Sends it a signal.
     pub fn signal(&self, number: i32) {
         crate::standin::processes::signal(self.pid(), number);
+    }
+
+    /// Waits until it minds a signal in a way of its own, as one that was just
+    /// started does not.
+    #[track_caller]
+    pub fn wait_minds(&self, number: i32) {
+        let path = format!("/proc/{}/status", self.pid());
+        super::wait_until("it minds the signal", || {
+            let status = std::fs::read_to_string(&path).unwrap_or_default();
+            status.lines().any(|line| {
+                let mask = ["SigBlk:", "SigCgt:"]
+                    .iter()
+                    .find_map(|front| line.strip_prefix(front));
+                let mask = mask.map(|mask| u64::from_str_radix(mask.trim(), 16));
+                mask.is_some_and(|mask| mask.unwrap_or(0) >> (number - 1) & 1 == 1)
+            })
+        });
     }
 
     /// Whether it still runs.

@@ -59,6 +59,15 @@ pub fn executables() -> MutexGuard<'static, ()> {
     LOCK.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
+/// Starts a process, and nobody writes an executable file meanwhile.
+#[track_caller]
+pub fn spawned(command: &mut std::process::Command) -> std::process::Child {
+    let _guard = executables();
+    command
+        .spawn()
+        .unwrap_or_else(|error| panic!("{}: {error}", command.get_program().display()))
+}
+
 /// Waits until something holds, 20 s at most.
 #[track_caller]
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {

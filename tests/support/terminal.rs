@@ -1,7 +1,7 @@
 //! Commands on a terminal of their own.
 
 use super::command::Command;
-use super::{executables, holds};
+use super::{holds, spawned};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::pty::openpty;
@@ -40,10 +40,7 @@ impl Terminal {
         command.stdin(Stdio::from(slave.try_clone().unwrap()));
         command.stdout(Stdio::from(slave.try_clone().unwrap()));
         command.stderr(Stdio::from(slave));
-        let child = {
-            let _guard = executables();
-            command.spawn().unwrap()
-        };
+        let child = spawned(&mut command);
         drop(command);
         let master = File::from(pair.master);
         let mut from = master.try_clone().unwrap();

@@ -12,7 +12,7 @@ note() { echo "  $*"; }
 # up NAME [systemd-nspawn arguments]: boots a throwaway copy of ROOTFS with its
 # own systemd and waits until that has booted.
 up() {
-    local name=$1 hierarchy leader='' tries
+    local name=$1 hierarchy leader='' end=$((SECONDS + 60)) nspawn
     shift
     (
         # nspawn --keep-unit makes its groups below the caller's.
@@ -25,8 +25,10 @@ up() {
         exec systemd-nspawn -q -D "$ROOTFS" -M "$name" --register=no --keep-unit \
             --private-network --volatile=overlay --bind-ro="$STAGE:/stage" "$@" -b </dev/null
     ) >"$STATE/$name.console" 2>&1 &
-    for ((tries = 0; tries < 400; tries++)); do
+    nspawn=$!
+    while [ $SECONDS -lt $end ]; do
         sleep 0.05
+        kill -0 $nspawn 2>/dev/null || fail "$name: systemd-nspawn has ended: $(tail -n 5 "$STATE/$name.console")"
         leader=$(leader_of "$name")
         [ -n "$leader" ] || continue
         nsenter -t "$leader" -m -p -- test -S /run/systemd/private 2>/dev/null && break

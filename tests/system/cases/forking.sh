@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=SC2016
 # The unit of Type=forking: start, stop, stop by force, a start that fails, a
 # server outside of it.
 # shellcheck source=tests/system/lib.sh

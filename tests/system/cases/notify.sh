@@ -71,6 +71,7 @@ wait_state 30 $unit failed
 [ "$(property $unit ExecMainStatus)" = 151 ] || fail "main process: $(property $unit ExecMainStatus)"
 nothing_left
 mode fault_recovery=1
+use_unit $unit DOMINO_RECOVERY_SECONDS=20
 code 0 ct rc_domino start
 first=$(server_pid)
 ct kill -KILL "$first"
@@ -82,6 +83,7 @@ code 0 ct rc_domino stop
 nothing_left
 
 note "SIGKILL of the main process: the server is closed, not killed"
+use_unit $unit DOMINO_SHUTDOWN_TIMEOUT=120
 mode shutdown_delay=14
 code 0 ct rc_domino start
 ct kill -KILL "$(property $unit MainPID)"
@@ -115,21 +117,21 @@ mode ''
 code 0 ct rc_domino stop
 
 note "a crash at the stop that a late fault recovery answers"
-# More than each recovery below takes: stop waits for it to end, too.
-use_unit $unit DOMINO_RECOVERY_SECONDS=10
+# The recovery set above is more than each below takes: stop waits for it to
+# end, too.
 mode crash_on_stop=1 fault_recovery=1 fault_recovery_delay=3
 code 0 ct rc_domino start
 code 151 ct rc_domino stop
 nothing_left
 sleep 5
 nothing_left
-mode fault_recovery=1 fault_recovery_delay=4
+mode fault_recovery=1 fault_recovery_delay=8
 code 0 ct rc_domino start
 ct kill -KILL "$(server_pid)"
 wait_for 10 ct sh -c "systemctl status $unit | grep -q 'is gone'"
 code 150 ct rc_domino stop
 said 'not closed cleanly'
-sleep 6
+sleep 9
 nothing_left
 mode ''
 code 0 ct rc_domino start

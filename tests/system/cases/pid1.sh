@@ -77,7 +77,7 @@ done
 show
 
 note "a slow shutdown, more signals, a grace that is too short"
-ct sh -c 'echo shutdown_delay=4 >/data/standin.mode'
+ct sh -c 'echo shutdown_delay=12 >/data/standin.mode'
 begin DOMINO_TERMINATION_GRACE=30
 wait_for 20 inside rc_domino healthcheck ready
 for _ in 1 2 3; do ct kill -TERM "$PID1"; sleep 0.3; done
@@ -88,7 +88,7 @@ ct grep -q 'DOMINO_TERMINATION_GRACE, 30 seconds' /tmp/out || fail "the grace wa
 
 note "a crash: fault recovery, then without"
 ct sh -c 'printf "fault_recovery=1\n" >/data/standin.mode'
-begin DOMINO_RECOVERY_SECONDS=3
+begin DOMINO_RECOVERY_SECONDS=10
 wait_for 20 inside rc_domino healthcheck ready
 first=$(server_pid)
 ct kill -KILL "$first"
@@ -113,11 +113,12 @@ wait_for 20 inside rc_domino healthcheck ready
 ct sh -c 'cat >/tmp/probes <<END
 for what in live ready; do
     began=\$(date +%s%N)
-    for n in 1 2 3 4 5 6 7 8 9 10; do rc_domino healthcheck \$what >/dev/null; done
+    for n in 1 2 3 4 5 6 7 8 9 10; do rc_domino healthcheck \$what >/dev/null || exit 1; done
     echo \$what \$(( (\$(date +%s%N) - began) / 10000000 )) ms
 done
 END'
-inside sh /tmp/probes >"$STATE/times"
+inside sh /tmp/probes >"$STATE/times" || fail "a probe of a ready server failed"
+[ "$(wc -l <"$STATE/times")" = 2 ] || fail "not both probes were timed: $(cat "$STATE/times")"
 while read -r what took _; do
     note "healthcheck $what: $took ms"
     [ "$took" -lt 100 ] || fail "healthcheck $what takes $took ms"

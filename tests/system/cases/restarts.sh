@@ -61,6 +61,10 @@ victim() {
 code 0 ct systemctl start "$unit"
 good=$(picture)
 note "$good"
+case $good in
+    active\ servers=1\ others=9\ *\ zombies=0\ *) ;;
+    *) fail "after the first start: $good" ;;
+esac
 killed=0 late=0
 # kill_it: counted by what became of it.
 kill_it() { ct kill -KILL "$pid" 2>/dev/null; }

@@ -50,10 +50,22 @@ code 0 ct rc_domino all start
 before=$(pids)
 code 0 ct rc_domino all restart
 both_back || fail "before: $before, now: $(pids)"
-mode shutdown_delay=3
+mode shutdown_delay=5
+ct cp -a /local/notesdata/standin.mode /local/mail/
 for signal in KILL HUP; do
     before=$(pids)
-    ct sh -c "rc_domino all restart & sleep 1; kill -$signal \$!; wait" >/dev/null 2>&1
+    ct sh -c '
+        count() { grep -c "Server shutdown requested" "$1"; }
+        notes=/local/notesdata/notes.log mail=/local/mail/mail.log n=0
+        [ -s $notes ] && [ -s $mail ] || exit 1
+        notes_was=$(count $notes) mail_was=$(count $mail)
+        rc_domino all restart &
+        while [ "$(count $notes)" -le "$notes_was" ] || [ "$(count $mail)" -le "$mail_was" ]; do
+            [ $((n += 1)) -lt 400 ] || exit 1
+            sleep 0.05
+        done
+        kill -$1 $! || exit 1
+        wait' sh $signal >"$STATE/killed" 2>&1 || fail "SIG$signal hit nothing: $(cat "$STATE/killed")"
     wait_for 60 both_back
     for each in "$unit" domino-notify.service; do wait_state 20 "$each" active; done
 done

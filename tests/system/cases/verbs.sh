@@ -46,7 +46,7 @@ restart_losing() {
     ct setsid sh -c 'echo $$ >/tmp/group; exec rc_domino restart' >"$STATE/restarted" 2>&1 &
     restart=$!
     wait_for 20 ct grep -q 'Server shutdown requested' $log
-    "$@"
+    "$@" || fail "nothing was hit by: $*"
     wait $restart || fail "the restart failed: $(cat "$STATE/restarted")"
     state_is $unit active
     [ "$(server_pid)" != "$first" ] || fail "it was not restarted: $(cat "$STATE/restarted")"
