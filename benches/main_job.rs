@@ -14,12 +14,16 @@ mod support;
 use common::host::{Crowd, Host};
 use common::measure::{CPU, PEAK, WALL, lag, median, run};
 use common::{Table, of_original};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::{fs, io};
+use support::{Sandbox, partition::Partition};
 
 const ROUNDS: usize = 101;
 const STOPS: usize = 21;
 const STRANGERS: usize = 10_000;
+const SERVERS: usize = 8;
+/// Seconds of its shutdown; the others are half a second quicker each.
+const SLOWEST: f64 = 4.5;
 
 fn main() -> ExitCode {
     common::table_of(measure)
@@ -34,6 +38,7 @@ fn measure(table: &mut Table) -> io::Result<()> {
     run(&mut host.verb("stop")[0])?;
     short_stop(&host, table)?;
     long_stop(&host, table)?;
+    stop_of_all(table)?;
     let size = fs::metadata(Host::product())?.len() as f64 / 1_048_576.0;
     let cells = ["binary", &format!("{size:.2} MiB"), "", "3 MiB"];
     table.row(cells, Some(size <= 3.0));
@@ -136,5 +141,41 @@ fn long_stop(host: &Host, table: &mut Table) -> io::Result<()> {
     let others = of_original("ms", used.get(1).copied());
     let cells = ["stop over 20 s, CPU", &shown, &others, "20 ms"];
     table.row(cells, Some(used[0] <= 20.0));
+    Ok(())
+}
+
+/// Several servers that take up to five seconds each: together as long as the
+/// slowest.
+fn stop_of_all(table: &mut Table) -> io::Result<()> {
+    let mut sandbox = Sandbox::new();
+    sandbox.forget("DOMINO_CONFIGURED");
+    sandbox.forget("DOMINO_PID_FILE");
+    let owner = support::is_root().then_some(sandbox.ids);
+    let passwd = sandbox.root.join("etc/passwd");
+    let mut members = Vec::new();
+    for number in 1..=SERVERS {
+        let user = format!("p{number}");
+        let (uid, gid) = sandbox.ids;
+        let home = sandbox.home.display();
+        let line = format!("{user}:x:{uid}:{gid}::{home}:/bin/sh\n");
+        fs::write(&passwd, fs::read_to_string(&passwd)? + &line)?;
+        members.push(Partition::install(&mut sandbox, &user, owner));
+    }
+    for (member, number) in members.iter().zip(1u32..) {
+        let delay = SLOWEST - f64::from(number - 1) / 2.0;
+        member.mode(&format!("tasks=router,http\nshutdown_delay={delay}\n"));
+    }
+    let all = |verb| {
+        let command = sandbox.command(&["all", verb]).called("rc_domino");
+        let mut command = command.no_env("DOMINO_USER").prepared();
+        command.stdout(Stdio::null());
+        run(&mut command)
+    };
+    all("start")?;
+    support::wait_until("all are up", || members.iter().all(Partition::is_up));
+    let times = all("stop")?[WALL] / (SLOWEST * 1e3);
+    let what = format!("all stop, {SERVERS} servers, slowest {SLOWEST} s");
+    let cells = [&what, &format!("{times:.2} x"), "", "1.2 x the slowest"];
+    table.row(cells, Some(times <= 1.2));
     Ok(())
 }
