@@ -17,10 +17,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
-/// How long processes may take to vanish once NSD has killed them.
-const AFTER_KILL: Duration = Duration::from_secs(10);
+/// How long processes may take to vanish once they were killed.
+pub(super) const AFTER_KILL: Duration = Duration::from_secs(10);
 
-/// How long NSD may take while a shutdown waits for it. A full one of a large
+/// How long NSD may take while a shutdown, or what follows a crash, waits for it. A full one of a large
 /// server takes minutes; one that hangs must not keep `stop` for ever.
 pub(super) const DURING_STOP: Duration = Duration::from_secs(900);
 
@@ -120,9 +120,7 @@ pub fn kill_server(work: &mut Work, arguments: &[OsString]) -> Result<ToolEnd> {
 }
 
 fn ensure_gone(work: &mut Work, programs: Programs) -> Result<()> {
-    let mut watch = Watch::new(programs, work.partition.user.uid, |role| {
-        matches!(role, Role::Controller | Role::Client)
-    })?;
+    let mut watch = Watch::new(programs, work.partition.user.uid, Role::is_idle)?;
     match watch.wait(work.signals, Instant::now() + AFTER_KILL)? {
         Woken::AllGone => Ok(()),
         Woken::Signal(signal) => Err(still_there(work, signal, &watch)),

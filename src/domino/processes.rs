@@ -31,6 +31,14 @@ pub enum Role {
     Client,
 }
 
+impl Role {
+    /// Whether it holds no database open, so that the server can be down beside
+    /// it.
+    pub fn is_idle(self) -> bool {
+        matches!(self, Role::Controller | Role::Client)
+    }
+}
+
 /// A process of this Domino.
 #[derive(Clone, Debug)]
 pub struct DominoProcess {

@@ -33,10 +33,7 @@ impl State {
             State::Running { processes }
         } else if processes.is_empty() {
             State::Stopped
-        } else if processes
-            .iter()
-            .all(|found| matches!(found.role, Role::Controller | Role::Client))
-        {
+        } else if processes.iter().all(|found| found.role.is_idle()) {
             State::Idle { processes }
         } else {
             State::Remnants { processes }

@@ -9,7 +9,7 @@ use super::closure;
 use super::durable::Storage;
 use super::figures::{many, seconds};
 use super::hooks::{self, Hook};
-use super::nsd;
+use super::nsd::{self, AFTER_KILL};
 use super::pid_file;
 use super::processes::{self, Programs, Role};
 use super::quit::Quit;
@@ -35,9 +35,6 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 
 /// How long a console command before the quit may take to be sent.
 const SEND_LIMIT: Duration = Duration::from_secs(30);
-
-/// How long processes may take to vanish once NSD has killed them.
-const AFTER_KILL: Duration = Duration::from_secs(10);
 
 /// How long the Java controller may take, as in the original: 10 × 10 s.
 const CONTROLLER_LIMIT: Duration = Duration::from_secs(100);
@@ -150,7 +147,7 @@ pub fn until_closed(settings: &crate::settings::Settings) -> Duration {
 pub fn clear_after_crash(work: &mut Work, _lock: &Lock) -> Result<()> {
     let programs = Programs::of(work.partition);
     let storage = Storage::of(work.partition)?;
-    let mut watch = Watch::new(programs.clone(), work.partition.user.uid, is_idle)?;
+    let mut watch = Watch::new(programs.clone(), work.partition.user.uid, Role::is_idle)?;
     if !watch.left().is_empty() {
         closure::mark_unclean(work, "the server died");
         kill(work, &programs, &mut watch)?;
@@ -181,11 +178,6 @@ fn still_running(left: &[processes::DominoProcess]) -> Error {
         "still running: {}; look at them with 'ps', end them with 'rc_domino cleanup'",
         processes::list(left)
     ))
-}
-
-/// What holds no database open, so that the server can be down beside it.
-fn is_idle(role: Role) -> bool {
-    matches!(role, Role::Controller | Role::Client)
 }
 
 fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<Stopped> {
@@ -220,7 +212,7 @@ fn stop_server(work: &mut Work, programs: &Programs, state: &State) -> Result<St
         }
         None => Quit::should_one_come(),
     };
-    let mut watch = Watch::new(programs.clone(), work.partition.user.uid, is_idle)?;
+    let mut watch = Watch::new(programs.clone(), work.partition.user.uid, Role::is_idle)?;
     let killed = !wait_for_shutdown(work, &mut watch, &mut quit, began)?;
     if killed {
         let seconds = began.elapsed().as_secs();
@@ -399,7 +391,7 @@ pub fn stop_idle(work: &mut Work, programs: &Programs, keep_controller: bool) ->
     let except: fn(Role) -> bool = if keep_controller {
         |role| role != Role::Client
     } else {
-        |role| !is_idle(role)
+        |role| !role.is_idle()
     };
     let mut watch = Watch::new(programs.clone(), work.partition.user.uid, except)?;
     if watch.left().is_empty() {

@@ -3,6 +3,7 @@
 
 use super::closure;
 use super::lock::LOCK_FILE;
+use super::nsd;
 use super::partition::Partition;
 use super::pid_file;
 use super::processes::{self, Programs, Role};
@@ -33,10 +34,6 @@ const RETURN_STEP: Duration = Duration::from_millis(100);
 /// A server that is not this process's own leaves no trace by which its end
 /// could be told from its restart: it is given so long.
 const OF_OTHERS: Duration = Duration::from_secs(5);
-
-/// How long NSD may collect after a crash before the server is given up. A full
-/// one of a large server takes minutes.
-const NSD_LIMIT: Duration = Duration::from_secs(900);
 
 /// What is told on the way.
 #[derive(Clone, Copy, Debug)]
@@ -296,7 +293,7 @@ impl<'a> Supervision<'a> {
         let recovery = self.partition.settings.recovery_seconds.value;
         let nsd = |found: &processes::DominoProcess| found.role == Role::Nsd;
         if state.processes().iter().any(nsd) {
-            NSD_LIMIT.max(recovery)
+            nsd::DURING_STOP.max(recovery)
         } else if self.own || !state.processes().is_empty() {
             recovery
         } else {

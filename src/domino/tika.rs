@@ -2,16 +2,14 @@
 //! shutdown, and holds no database open.
 
 use super::figures::seconds;
+use super::nsd;
 use super::processes::{self, DominoProcess, Programs, Role};
 use super::tools::Work;
 use super::waiting::{Woken, until_ended};
 use crate::error::{Error, Result};
 use crate::os::pidfd::ProcessHandle;
 use crate::os::signals::Signal;
-use std::time::{Duration, Instant};
-
-/// How long a killed one may take to vanish.
-const AFTER_KILL: Duration = Duration::from_secs(10);
+use std::time::Instant;
 
 /// The Tika processes that run.
 pub fn find(programs: &Programs, uid: u32) -> Result<Vec<DominoProcess>> {
@@ -25,7 +23,7 @@ pub fn find(programs: &Programs, uid: u32) -> Result<Vec<DominoProcess>> {
 /// were. No lock is taken: this is for the moment in which a stop hangs on it.
 pub fn end(work: &mut Work, programs: &Programs, kill: bool) -> Result<usize> {
     let (signal, doing, limit) = match kill {
-        true => (Signal::SIGKILL, "Killing", AFTER_KILL),
+        true => (Signal::SIGKILL, "Killing", nsd::AFTER_KILL),
         false => {
             let limit = work.partition.settings.tika_shutdown_term_seconds.value;
             (Signal::SIGTERM, "Stopping", limit)

@@ -1,10 +1,10 @@
 //! The end of what does not stop by itself, and of what Domino's fault
 //! recovery brings back then.
 
-use super::{AFTER_KILL, FAULT_RECOVERY, is_idle, soften, still_running};
+use super::{FAULT_RECOVERY, soften, still_running};
 use crate::domino::closure;
-use crate::domino::nsd;
-use crate::domino::processes::{self, Programs};
+use crate::domino::nsd::{self, AFTER_KILL};
+use crate::domino::processes::{self, Programs, Role};
 use crate::domino::tools::Work;
 use crate::domino::waiting::{Watch, Woken};
 use crate::error::Result;
@@ -44,7 +44,7 @@ fn tell_back(work: &mut Work, watch: &Watch) {
 /// After an end that fault recovery answers: whoever asked for a stop does not
 /// want the server back.
 pub fn keep_down(work: &mut Work, programs: &Programs, at_least: Duration) -> Result<()> {
-    let mut watch = Watch::new(programs.clone(), work.partition.user.uid, is_idle)?;
+    let mut watch = Watch::new(programs.clone(), work.partition.user.uid, Role::is_idle)?;
     if comes_back(work, programs, &mut watch, at_least)? {
         tell_back(work, &watch);
         closure::mark_unclean(work, "the server crashed, came back and was ended");

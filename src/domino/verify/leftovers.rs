@@ -34,7 +34,7 @@ pub fn check(partition: &Partition, finder: &Finder, state: &State) -> Result<Ch
             let left: Vec<DominoProcess> = state
                 .processes()
                 .iter()
-                .filter(|found| !matches!(found.role, Role::Controller | Role::Client))
+                .filter(|found| !found.role.is_idle())
                 .cloned()
                 .collect();
             if !left.is_empty() {
@@ -75,7 +75,7 @@ fn older(state: &State, server: &DominoProcess) -> Vec<DominoProcess> {
     state
         .processes()
         .iter()
-        .filter(|found| !matches!(found.role, Role::Controller | Role::Client))
+        .filter(|found| !found.role.is_idle())
         .filter(|found| !line.contains(&found.pid()))
         .filter(|found| {
             let second = found.role == Role::Server && !found.process.parent.is_some_and(is_server);
