@@ -21,7 +21,8 @@ pub enum Exit {
     Failed,
     /// Unknown verb or wrong arguments. (LSB 2)
     Usage,
-    /// `status`: the server does not run. (LSB status code 3)
+    /// What was asked for is not there; `status`: the server does not run. (LSB
+    /// status code 3)
     NotRunning,
     /// Not enough privilege; for `status`: cannot tell. (LSB 4)
     Privilege,
@@ -39,7 +40,8 @@ pub enum Exit {
     BudgetSpent,
     /// Another start or stop holds the lock and did not finish in time.
     Locked,
-    /// Start refused: the data directory is marked as disabled for maintenance.
+    /// Start refused: the data directory is marked as disabled for maintenance,
+    /// or the unit is masked.
     Disabled,
     /// The program was ended by this signal (128 + number, as shells report it).
     Signal(u8),
@@ -157,7 +159,7 @@ impl Exit {
             Exit::Done => "done; status: the server runs",
             Exit::Failed => "failed; start: the server did not come up; stop: something still runs",
             Exit::Usage => "unknown verb or wrong arguments",
-            Exit::NotRunning => "status: the server does not run",
+            Exit::NotRunning => "what was asked for is not there; status: the server does not run",
             Exit::Privilege => "not enough privilege; status: cannot tell",
             Exit::NotInstalled => "Domino is not installed where LOTUS says",
             Exit::NotConfigured => "not configured, or the configuration is invalid",

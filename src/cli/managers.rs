@@ -13,9 +13,9 @@ Which servers: those of every user who has /etc/sysconfig/rc_domino_config_USER,
 and that of the default user where /etc/sysconfig/rc_domino_config configures
 it; or those that DOMINO_PARTITIONS names there, in its order. A user who cannot
 be looked up is an error.
-start goes in order, stop, quit, status and snapshot's verbs at the same time;
-restart stops all, then starts in order; any other verb goes to one server
-after the other. What takes the terminal is for one server at a time.
+start goes in order; stop, quit, status and snapshot freeze, thaw and abort at
+the same time; restart stops all, then starts in order; any other verb goes to
+one server after the other. What takes the terminal is for one server at a time.
 Exit code: 0 if it is 0 for every server, else the worst of theirs.
 
 Examples:

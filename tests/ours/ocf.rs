@@ -375,10 +375,12 @@ fn wrong_calls_have_their_codes() {
         "migrate_to",
         "frob",
     ] {
-        act(&sandbox, action).code(3);
+        act(&sandbox, action)
+            .code(3)
+            .stderr_has("usage: domino start");
     }
     let none = Command::new(&sandbox, path(&sandbox));
-    none.run().code(2);
+    none.run().code(2).stderr_has("usage: domino start");
     for (name, value) in [("take_over", "perhaps"), ("shutdown_timeout", "soon")] {
         let command = agent(&sandbox, "start").env(&format!("OCF_RESKEY_{name}"), value);
         command.run().code(6).stderr_has(name);

@@ -302,6 +302,9 @@ fn other_verbs_go_from_one_to_the_next() {
     let missing = run(&sandbox, &["all", "inivar", "NoSuch"]).code(1);
     assert!(missing.said("  mail  exit code 1"), "{missing}");
     run(&sandbox, &["all", "frobnicate"]).code(2);
+    let thawed = run(&sandbox, &["all", "snapshot", "status"]).code(3);
+    let row = "  mail  exit code 3: what was asked for is not there\n";
+    assert!(thawed.said(row), "{thawed}");
     let json = run(&sandbox, &["all", "resources", "--json"]).code(0);
     let array: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(array.as_array().unwrap().len(), 2);
