@@ -501,24 +501,31 @@ fn a_start_kills_nothing_that_another_has_started() {
 /// By one that waited for the lock of the stop, and had it next; whether the
 /// stop has left something to remove or not.
 fn a_stop_kills_nothing_that_was_started_since() {
-    let mut sandbox = Sandbox::new();
-    let program = run_directory::program("rc_domino");
+    let (last, first) = ("DOMINO_POST_SHUTDOWN_SCRIPT", "DOMINO_PRE_STARTUP_SCRIPT");
     for left in ["ipcmk -M 4096", ""] {
+        let mut sandbox = Sandbox::new();
         act(&sandbox, "start").code(0);
-        let start = format!(
-            "{left}\nRC_DOMINO_ROOT='{}' setsid '{}' start >/dev/null 2>&1 &\nsleep 1",
-            sandbox.root.display(),
-            program.display()
-        );
-        sandbox.hook("DOMINO_POST_SHUTDOWN_SCRIPT", &start);
-        sandbox.hook("DOMINO_PRE_STARTUP_SCRIPT", "sleep 2");
-        act(&sandbox, "stop")
+        let go = sandbox.base.join("go");
+        let wait = format!("until [ -e '{}' ]; do sleep 0.05; done", go.display());
+        sandbox.hook(last, &format!("{left}\n{wait}"));
+        let stop = agent(&sandbox, "stop").spawn();
+        wait_until("the stop is nearly done", || sandbox.hooks_run() == [last]);
+        // The agent does not look before the start has the lock.
+        stop.signal(libc::SIGSTOP);
+        sandbox.hook(first, "sleep 1");
+        let start = sandbox.command(&["start"]).spawn();
+        fs::write(&go, "").unwrap();
+        wait_until("the start has the lock", || {
+            sandbox.hooks_run() == [last, first]
+        });
+        stop.signal(libc::SIGCONT);
+        stop.outcome()
             .code(1)
             .stderr_has("ocf-exit-reason:not cleaned up: nothing was removed")
             .stderr_has("started meanwhile: server (");
+        start.outcome().code(0);
         assert_eq!(sandbox.servers().len(), 1);
-        sandbox.forget("DOMINO_POST_SHUTDOWN_SCRIPT");
-        sandbox.forget("DOMINO_PRE_STARTUP_SCRIPT");
+        sandbox.forget(last);
         act(&sandbox, "stop").code(0);
         assert!(sandbox.console().contains("Server shutdown complete"));
     }
