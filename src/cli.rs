@@ -241,7 +241,7 @@ stop and restart are the verbs of those names.")]
     /// Internal: whether a server that is restarted could be started
     #[command(name = "__restartable", hide = true)]
     Restartable,
-    /// Check what must be right before a stop, for a caller who keeps root
+    /// Internal: what must be right before a stop, for a caller who keeps root
     #[command(name = "__stoppable", hide = true)]
     Stoppable,
     /// Internal: the stop of a restart, through the unit or not at all
@@ -435,7 +435,7 @@ fn parse_status(arguments: &[OsString]) -> Option<Cli> {
     })
 }
 
-/// What stands in front of the verb, as far as help needs it.
+/// The verb, and what of the options in front of it is looked at by itself.
 #[derive(Debug, Default)]
 struct Front {
     user: Option<OsString>,
@@ -463,6 +463,11 @@ impl Front {
         }
         front
     }
+}
+
+/// The verb as it was typed, whatever stands in front of it.
+pub fn verb_of(arguments: &[OsString]) -> Option<OsString> {
+    Front::of(arguments).verb
 }
 
 /// Help as shown where no verb is given.

@@ -4,6 +4,7 @@
 use super::Call;
 use super::identity::{self, Identity, Needs, Standing};
 use super::switch;
+use crate::cli;
 use crate::domino::{Partition, Reporter};
 use crate::error::{Error, Result, shown};
 use crate::exit::Exit;
@@ -165,12 +166,10 @@ fn load(
 /// ExecStopPost=: only these get the variable, systemd.exec(5)). One that
 /// refuses has systemd end the server by signals.
 pub fn is_units_stop(call: &Call) -> bool {
-    let verb = verb_arguments(call);
+    let is_stop = |verb: OsString| verb == "stop" || verb == "quit";
     call.direct
         && call.variable("SERVICE_RESULT").is_some()
-        && verb
-            .first()
-            .is_some_and(|verb| verb == "stop" || verb == "quit")
+        && cli::verb_of(&call.arguments).is_some_and(is_stop)
 }
 
 /// What is named on a command line may come from somebody whom sudo lets call

@@ -5,7 +5,7 @@ pub mod subsys;
 pub mod systemd;
 pub mod unit_check;
 pub mod unit_file;
-mod unit_value;
+pub mod unit_value;
 
 use crate::os::root::Root;
 

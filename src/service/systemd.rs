@@ -253,13 +253,13 @@ impl Unit {
                 .collect(),
         };
         if !state.is_known() {
-            let why = match ended {
-                Ended::TimedOut => format!("gave no answer in {} s", ANSWER_LIMIT.as_secs()),
-                _ => "did not answer".to_owned(),
+            let within = match ended {
+                Ended::TimedOut => format!(" in {} s", ANSWER_LIMIT.as_secs()),
+                _ => String::new(),
             };
             return Err(Error::Service {
                 message: format!(
-                    "systemd {why} what it knows of {}; see what 'systemctl show {0}' says, or go past systemd with --direct",
+                    "systemd did not tell{within} what it knows of {0}; see what 'systemctl show {0}' says, or go past systemd with --direct",
                     shown(&self.name)
                 ),
                 exit: Exit::Failed,

@@ -214,7 +214,7 @@ pub fn is_notify(kind: &str) -> bool {
 
 /// What a unit needs whose main process is `rc_domino run`.
 fn notify_unit(unit: &UnitFile, found: &mut Vec<Finding>) {
-    if unit.commands("ExecStopPost").is_empty() {
+    if unit.list("ExecStopPost").is_empty() {
         found.push(Finding::at(
             &unit.path,
             None,
@@ -224,7 +224,7 @@ fn notify_unit(unit: &UnitFile, found: &mut Vec<Finding>) {
         ));
     } else {
         command(unit, "ExecStopPost", "stop", found);
-        for line in unit.commands("ExecStopPost") {
+        for line in unit.list("ExecStopPost") {
             let stops = |command: &Command| {
                 is_script(command)
                     && !command
@@ -286,7 +286,7 @@ fn open_files(unit: &UnitFile) -> Option<Finding> {
 }
 
 fn command(unit: &UnitFile, key: &str, verb: &str, found: &mut Vec<Finding>) {
-    let commands = unit.commands(key);
+    let commands = unit.list(key);
     if commands.is_empty() {
         let text = if key == "ExecStop" {
             "has no ExecStop=: systemd would kill the server and leave its databases unclean"
@@ -360,7 +360,7 @@ fn one_command(line: &Line, command: &Command, verb: &str, found: &mut Vec<Findi
 
 /// What `stop` answers where databases need not be whole, as a success.
 fn taken_for_success(unit: &UnitFile, found: &mut Vec<Finding>) {
-    for line in unit.commands("SuccessExitStatus") {
+    for line in unit.list("SuccessExitStatus") {
         for exit in [Exit::Failed, Exit::Unclean, Exit::Crashed] {
             let code = exit.code().to_string();
             if line.value.split_whitespace().any(|word| word == code) {
@@ -382,7 +382,7 @@ fn restart(unit: &UnitFile, notify: bool) -> Option<Finding> {
         RESTARTS.into_iter().find(|known| *known == value)
     })?;
     let is_prevented = |status: &str| {
-        unit.commands("RestartPreventExitStatus")
+        unit.list("RestartPreventExitStatus")
             .iter()
             .flat_map(|line| line.value.split_whitespace())
             .any(|word| word == status || status.strip_prefix("SIG") == Some(word))
@@ -471,7 +471,7 @@ fn set_uid(unit: &UnitFile) -> Option<Finding> {
         is_on.then_some(line)
     });
     let lists = NO_SET_UID_LISTS.iter().filter_map(|key| {
-        let line = unit.commands(key).pop()?;
+        let line = unit.list(key).pop()?;
         (boolean(&line.value) != Some(false)).then_some(line)
     });
     on.chain(lists).next().map(|line| {

@@ -288,7 +288,7 @@ impl UnitFile {
     }
 
     /// What a list such as ExecStart is made of, what was reset left out.
-    pub fn commands(&self, key: &str) -> Vec<&Line> {
+    pub fn list(&self, key: &str) -> Vec<&Line> {
         let mut found: Vec<&Line> = Vec::new();
         for line in self.service_all(&[key]) {
             if line.value.is_empty() {
@@ -325,7 +325,7 @@ pub fn others_of(root: &Root, user: &str, program: &str) -> Vec<PathBuf> {
             unit.add(path, &String::from_utf8_lossy(&text));
             unit.service("User").is_some_and(|line| line.value == user)
                 && unit
-                    .commands("ExecStart")
+                    .list("ExecStart")
                     .iter()
                     .filter_map(|line| commands_of(&line.value))
                     .flatten()
@@ -368,7 +368,7 @@ mod tests {
         );
         assert_eq!(unit.lines[0].value, "a    b".replace("    ", "  "));
         assert_eq!(unit.service("User").unwrap().value, "mail");
-        let commands = unit.commands("ExecStart");
+        let commands = unit.list("ExecStart");
         assert_eq!(commands.len(), 1);
         assert_eq!(commands[0].value, "-/b start");
         assert_eq!(unit.odd, [(PathBuf::from("/u"), 7)]);

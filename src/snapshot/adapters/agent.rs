@@ -7,6 +7,7 @@ use crate::os::files::read_bounded;
 use crate::os::process;
 use crate::os::root::Root;
 use crate::service::unit_file::{Line, UnitFile};
+use crate::service::unit_value::commands_of;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -48,7 +49,7 @@ impl Agent {
         let mut files = Vec::new();
         if let Some(unit) = read {
             let variables = variables(root, &unit, &mut files);
-            let line = unit.commands("ExecStart").last().map(|line| &line.value);
+            let line = unit.list("ExecStart").last().map(|line| &line.value);
             let words = line.map(|line| words(line)).unwrap_or_default();
             agent.variable = words
                 .iter()
@@ -90,11 +91,13 @@ impl Agent {
     }
 }
 
-/// The words of a command line of systemd's, quotes taken off.
+/// The program and its arguments as systemd runs them.
 fn words(line: &str) -> Vec<String> {
-    line.trim_start_matches(['-', '@', '+', '!', ':'])
-        .split_whitespace()
-        .map(|word| word.replace(['"', '\''], ""))
+    let commands = commands_of(line).unwrap_or_default();
+    let command = commands.into_iter().next().unwrap_or_default();
+    std::iter::once(command.program.into())
+        .chain(command.arguments)
+        .map(|word| word.to_string_lossy().into_owned())
         .collect()
 }
 
