@@ -54,7 +54,7 @@ fn no_line_is_lost_under_two_writers() {
                     .unwrap();
                 number += 1;
                 if number.is_multiple_of(100) {
-                    std::thread::sleep(Duration::from_millis(1));
+                    std::thread::sleep(Duration::from_millis(2));
                 }
             }
             number

@@ -226,16 +226,20 @@ fn a_units_stop_is_not_refused() {
     let lock = fs::File::open(sandbox.data.join(".rc_domino.lock")).unwrap();
     lock.lock().unwrap();
     let stopping = sandbox.command(&["stop"]).env("SERVICE_RESULT", "success");
-    let stopping = stopping.spawn();
-    std::thread::sleep(std::time::Duration::from_millis(2_500));
+    let mut stopping = stopping.spawn();
+    stopping.wait_says("still holds");
     drop(lock);
     stopping.outcome().code(0);
     assert!(sandbox.processes().is_empty());
-    for line in ["DOMINO_HOOK_TIMEOUT=x", "BROKEN=$("] {
+    let words: [(&str, &[&str]); 2] = [
+        ("DOMINO_HOOK_TIMEOUT=x", &["stop"]),
+        ("BROKEN=$(", &["--color", "never", "stop"]),
+    ];
+    for (line, words) in words {
         sandbox.up();
         sandbox.raw(line);
         sandbox.run(&["stop"]).code(6);
-        let stop = sandbox.command(&["stop"]).env("SERVICE_RESULT", "success");
+        let stop = sandbox.command(words).env("SERVICE_RESULT", "success");
         stop.run().code(0).stderr_has("what can be read");
         assert!(sandbox.processes().is_empty());
         sandbox.forget(line.split_once('=').unwrap().0);

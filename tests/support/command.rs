@@ -2,13 +2,13 @@
 
 use super::outcome::Outcome;
 use super::sandbox::{Sandbox, USER};
-use super::{Target, namespace::Entry, run_directory, spawned, target};
+use super::{Target, holds, namespace::Entry, run_directory, spawned, target};
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// After its end a command's output must be closed within this time: whoever
@@ -43,7 +43,7 @@ impl<'a> Command<'a> {
             arguments: Vec::new(),
             environment: Vec::new(),
             input: Vec::new(),
-            limit: Duration::from_secs(40),
+            limit: Duration::from_secs(120),
             entry: sandbox.entry(),
             closed_output: false,
             keep_input: false,
@@ -147,8 +147,8 @@ impl<'a> Command<'a> {
         let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let closed = self.closed_output;
         Running {
-            out: (!closed).then(|| collect(out)),
-            err: (!closed).then(|| collect(err)),
+            out: (!closed).then(|| Heard::of(out)),
+            err: (!closed).then(|| Heard::of(err)),
             input: self.keep_input.then_some(input),
             console: self.sandbox.log(),
             limit: self.limit,
@@ -164,25 +164,54 @@ impl<'a> Command<'a> {
     }
 }
 
-/// Reads to the end in a thread of its own; blocks as they come.
-fn collect(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || {
-        let mut block = [0; 8192];
-        while let Ok(count) = from.read(&mut block) {
-            if count == 0 || sender.send(block[..count].to_vec()).is_err() {
-                break;
+/// What a command writes, read in a thread of its own.
+struct Heard {
+    blocks: Receiver<Vec<u8>>,
+    bytes: Vec<u8>,
+}
+
+impl Heard {
+    fn of(mut from: impl Read + Send + 'static) -> Heard {
+        let (sender, blocks) = channel();
+        std::thread::spawn(move || {
+            let mut block = [0; 8192];
+            while let Ok(count) = from.read(&mut block) {
+                if count == 0 || sender.send(block[..count].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        Heard {
+            blocks,
+            bytes: Vec::new(),
+        }
+    }
+
+    /// Everything written so far.
+    fn so_far(&mut self) -> &[u8] {
+        self.bytes.extend(self.blocks.try_iter().flatten());
+        &self.bytes
+    }
+
+    /// Everything, and whether the end was reached in time.
+    fn everything(mut self) -> (Vec<u8>, bool) {
+        let end = Instant::now() + CLOSED_WITHIN;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.blocks.recv_timeout(left) {
+                Ok(block) => self.bytes.extend(block),
+                Err(RecvTimeoutError::Disconnected) => return (self.bytes, true),
+                Err(RecvTimeoutError::Timeout) => return (self.bytes, false),
             }
         }
-    });
-    receiver
+    }
 }
 
 /// A command that runs.
 pub struct Running {
     child: Child,
-    out: Option<Receiver<Vec<u8>>>,
-    err: Option<Receiver<Vec<u8>>>,
+    out: Option<Heard>,
+    err: Option<Heard>,
     /// Its standard input, where it was asked to stay open.
     pub input: Option<std::process::ChildStdin>,
     console: PathBuf,
@@ -219,6 +248,15 @@ impl Running {
         });
     }
 
+    /// Waits until it has said this, on stdout or stderr.
+    #[track_caller]
+    pub fn wait_says(&mut self, text: &str) {
+        super::wait_until(&format!("it says '{text}'"), || {
+            let both = [&mut self.out, &mut self.err].into_iter().flatten();
+            both.into_iter().any(|one| holds(one.so_far(), text))
+        });
+    }
+
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
@@ -244,8 +282,9 @@ impl Running {
             std::thread::sleep(Duration::from_millis(1));
         };
         let took = self.began.elapsed();
-        let (stdout, out_closed) = gather(self.out.take());
-        let (stderr, err_closed) = gather(self.err.take());
+        let heard = |from: Option<Heard>| from.map_or((Vec::new(), true), |from| from.everything());
+        let (stdout, out_closed) = heard(self.out.take());
+        let (stderr, err_closed) = heard(self.err.take());
         let outcome = Outcome {
             code: status.map_or(-1, |status| {
                 status
@@ -264,21 +303,5 @@ impl Running {
             "somebody holds the output open after the end\n{outcome}"
         );
         outcome
-    }
-}
-
-/// Everything read, and whether the end was reached in time.
-fn gather(from: Option<Receiver<Vec<u8>>>) -> (Vec<u8>, bool) {
-    let Some(from) = from else {
-        return (Vec::new(), true);
-    };
-    let end = Instant::now() + CLOSED_WITHIN;
-    let mut bytes = Vec::new();
-    loop {
-        match from.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(block) => bytes.extend(block),
-            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return (bytes, true),
-            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => return (bytes, false),
-        }
     }
 }

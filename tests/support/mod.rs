@@ -68,12 +68,12 @@ pub fn spawned(command: &mut std::process::Command) -> std::process::Child {
         .unwrap_or_else(|error| panic!("{}: {error}", command.get_program().display()))
 }
 
-/// Waits until something holds, 20 s at most.
+/// Waits until something holds, a minute at most.
 #[track_caller]
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + Duration::from_secs(60);
     while !holds() {
-        assert!(Instant::now() < end, "waited 20 s in vain: {what}");
+        assert!(Instant::now() < end, "waited a minute in vain: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
