@@ -39,7 +39,7 @@ use crate::ui::Ui;
 use std::ffi::{OsStr, OsString};
 
 /// How the program was called.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Call {
     /// Prefix of the built-in paths.
     pub root: Root,

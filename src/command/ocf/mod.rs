@@ -21,7 +21,7 @@ use crate::os::spawn::{Launch, Stream};
 use crate::os::syslog::{self, Severity};
 use crate::ui::Ui;
 use parameters::Parameters;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::Path;
 
 /// Where the system's log listens.
@@ -88,14 +88,11 @@ fn act(call: &Call, action: &str, ui: &mut Ui) -> Result<OcfExit> {
         }
     };
     let named = Call {
-        root: call.root.clone(),
-        persona: call.persona.clone(),
         user: parameters.user.clone().or_else(|| call.user.clone()),
         config: parameters.config.clone().or_else(|| call.config.clone()),
         shutdown_timeout: parameters.shutdown_timeout.or(call.shutdown_timeout),
         direct: true,
-        arguments: call.arguments.clone(),
-        environment: call.environment.clone(),
+        ..call.clone()
     };
     let identity = match identity::settle(&named) {
         Ok(identity) => identity,
@@ -233,24 +230,16 @@ impl Agent<'_> {
     }
 
     fn launch(&self, limit: Option<u32>, verb: &[&str]) -> Result<Launch> {
-        let mut launch = Launch::new(switch::own_program()?);
-        // A value may begin with a dash.
-        let mut option = |name: &str, value: Option<&OsStr>| {
-            launch.args.extend(value.map(|value| {
-                let mut option = OsString::from(name);
-                option.push(value);
-                option
-            }));
+        let call = Call {
+            shutdown_timeout: limit,
+            ..self.call.clone()
         };
-        let limit = limit.map(|seconds| OsString::from(seconds.to_string()));
-        option("--user=", Some(&self.identity.user.name));
-        option("--config=", self.call.config.as_deref());
-        option("--shutdown-timeout=", limit.as_deref());
+        let program = switch::own_program()?;
+        let mut launch = switch::again(&program, &call, &self.identity.user.name);
         // The cluster kills an agent that takes too long: a stop must not go on
         // behind its back and keep the lock from the next one.
-        launch.args.extend(["--tied".into(), "--direct".into()]);
+        launch.args.push("--tied".into());
         launch.args.extend(verb.iter().map(OsString::from));
-        launch.env = self.call.environment.clone();
         Ok(launch)
     }
 
