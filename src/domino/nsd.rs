@@ -20,8 +20,9 @@ use std::time::{Duration, Instant, SystemTime};
 /// How long processes may take to vanish once they were killed.
 pub(super) const AFTER_KILL: Duration = Duration::from_secs(10);
 
-/// How long NSD may take while a shutdown, or what follows a crash, waits for it. A full one of a large
-/// server takes minutes; one that hangs must not keep `stop` for ever.
+/// How long NSD may take while a shutdown, or what follows a crash, waits for
+/// it. A full one of a large server takes minutes; one that hangs must not keep
+/// `stop` for ever.
 pub(super) const DURING_STOP: Duration = Duration::from_secs(900);
 
 /// Runs NSD with these arguments, its output told line by line.

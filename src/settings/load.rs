@@ -3,8 +3,7 @@
 
 use super::bash;
 use super::catalogue::{Configured, Entry, entry, is_known, nearest};
-use super::derived::{Settings, find_lotus};
-use super::derived::{usual_data_path, usual_lock_timeout};
+use super::derived::{Settings, find_lotus, usual_data_path, usual_lock_timeout};
 use super::error::{Error, Warning, shown};
 use super::kind::{Kind, Reading, Seconds};
 use super::notes_ini::read_regular;
