@@ -40,7 +40,8 @@ pub enum Needs {
 }
 
 /// Settles the user: `--user`, the name the program was called by, then
-/// DOMINO_USER, then `notes`; a caller without a name is it himself. Only files that root owns are read for that.
+/// DOMINO_USER, then `notes`; a caller without a name is it himself. Only files
+/// that root owns are read for that.
 pub fn settle(call: &Call) -> Result<Identity> {
     let name = user_name(call)?;
     let found =

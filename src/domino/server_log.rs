@@ -55,8 +55,9 @@ impl ServerLog {
         &self.path
     }
 
-    /// Opens it (through a link, where the site has made one) so that whatever is written goes to its end, also when others
-    /// write to it or it is truncated meanwhile.
+    /// Opens it (through a link, where the site has made one) so that whatever is
+    /// written goes to its end, also when others write to it or it is truncated
+    /// meanwhile.
     pub fn open_for_append(&self) -> Result<File> {
         OpenOptions::new()
             .append(true)
