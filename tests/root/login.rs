@@ -191,6 +191,8 @@ fn a_signal_to_roots_process() {
     crate::support::wait_until("the server stops", || {
         sandbox.console().contains("Server shutdown requested")
     });
+    // runuser minds it a moment after its child has begun.
+    stop.wait_login_minds(libc::SIGTERM);
     stop.signal(libc::SIGTERM);
     stop.outcome()
         .code(128 + libc::SIGTERM)

@@ -164,6 +164,21 @@ impl<'a> Command<'a> {
     }
 }
 
+#[track_caller]
+fn wait_minds(pid: i32, number: i32) {
+    let path = format!("/proc/{pid}/status");
+    super::wait_until("it minds the signal", || {
+        let status = std::fs::read_to_string(&path).unwrap_or_default();
+        status.lines().any(|line| {
+            let mask = ["SigBlk:", "SigCgt:"]
+                .iter()
+                .find_map(|front| line.strip_prefix(front));
+            let mask = mask.map(|mask| u64::from_str_radix(mask.trim(), 16));
+            mask.is_some_and(|mask| mask.unwrap_or(0) >> (number - 1) & 1 == 1)
+        })
+    });
+}
+
 /// What a command writes, read in a thread of its own.
 struct Heard {
     blocks: Receiver<Vec<u8>>,
@@ -235,17 +250,17 @@ impl Running {
     /// started does not.
     #[track_caller]
     pub fn wait_minds(&self, number: i32) {
-        let path = format!("/proc/{}/status", self.pid());
-        super::wait_until("it minds the signal", || {
-            let status = std::fs::read_to_string(&path).unwrap_or_default();
-            status.lines().any(|line| {
-                let mask = ["SigBlk:", "SigCgt:"]
-                    .iter()
-                    .find_map(|front| line.strip_prefix(front));
-                let mask = mask.map(|mask| u64::from_str_radix(mask.trim(), 16));
-                mask.is_some_and(|mask| mask.unwrap_or(0) >> (number - 1) & 1 == 1)
-            })
-        });
+        wait_minds(self.pid(), number);
+    }
+
+    /// The same for the login that it has begun.
+    #[track_caller]
+    pub fn wait_login_minds(&self, number: i32) {
+        let path = format!("/proc/{0}/task/{0}/children", self.pid());
+        let children = std::fs::read_to_string(path).unwrap();
+        let login = children.split_whitespace().next();
+        let login = login.unwrap_or_else(|| panic!("no login below {}", self.line));
+        wait_minds(login.parse().unwrap(), number);
     }
 
     /// Waits until it has said this, on stdout or stderr.
