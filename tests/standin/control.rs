@@ -44,7 +44,7 @@ impl Control {
         let mut requests = Vec::new();
         while let Ok((mut client, _)) = self.listener.accept() {
             let _ = client.set_nonblocking(false);
-            let _ = client.set_read_timeout(Some(Duration::from_secs(1)));
+            let _ = client.set_read_timeout(Some(Duration::from_secs(30)));
             let mut request = Vec::new();
             if client.read_to_end(&mut request).is_ok() && !request.is_empty() {
                 let _ = client.write_all(b"ok");
@@ -64,7 +64,7 @@ impl Drop for Control {
 /// Sends a request and waits until it was taken.
 pub fn send(name: &str, request: &[u8]) -> io::Result<()> {
     let mut server = UnixStream::connect(name)?;
-    server.set_read_timeout(Some(Duration::from_secs(10)))?;
+    server.set_read_timeout(Some(Duration::from_secs(30)))?;
     server.write_all(request)?;
     server.shutdown(Shutdown::Write)?;
     let mut answer = [0; 2];

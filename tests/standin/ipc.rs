@@ -12,8 +12,8 @@ const QUEUES: [i32; 2] = [1, 2];
 /// The key of the `index`th object of each kind; 0x5D marks the stand-in's.
 pub fn key(data: &Path, index: i32) -> i32 {
     let real = std::fs::canonicalize(data).unwrap_or_else(|_| data.to_path_buf());
-    let part = i32::from((hash(real.as_os_str().as_bytes()) >> 24) as u16);
-    0x5D00_0000 | (part << 8) | index
+    let part = (hash(real.as_os_str().as_bytes()) >> 24) as i32 & 0x1F_FFFF;
+    0x5D00_0000 | (part << 3) | index
 }
 
 /// Creates what is not there yet and notes the ids in shm.nbf, sem.nbf and

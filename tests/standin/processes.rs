@@ -14,11 +14,7 @@ pub fn under(dir: &Path, data: Option<&Path>) -> Vec<i32> {
     let own = std::process::id() as i32;
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        else {
+        let Some(pid) = pid_of(&entry) else {
             continue;
         };
         let link = |name| std::fs::read_link(entry.path().join(name)).map(without_mark);
@@ -32,6 +28,31 @@ pub fn under(dir: &Path, data: Option<&Path>) -> Vec<i32> {
         }
     }
     found
+}
+
+/// Shells that run a start-up script of `dir`: each becomes a program of it.
+pub fn on_their_way(dir: &Path) -> Vec<i32> {
+    let (dir, resolved) = (dir.to_path_buf(), real(dir));
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = pid_of(&entry) else {
+            continue;
+        };
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let script = line.split(|byte| *byte == 0).nth(1).unwrap_or_default();
+        let script = Path::new(OsStr::from_bytes(script));
+        let exe = std::fs::read_link(entry.path().join("exe"));
+        if (script.starts_with(&dir) || script.starts_with(&resolved))
+            && exe.is_ok_and(|exe| !exe.starts_with(&resolved))
+        {
+            found.push(pid);
+        }
+    }
+    found
+}
+
+fn pid_of(entry: &std::fs::DirEntry) -> Option<i32> {
+    entry.file_name().to_str()?.parse().ok()
 }
 
 /// Whether a process has ended; one that only waits to be reaped has.
@@ -69,7 +90,8 @@ pub fn kill_all(lotus: &Path, data: &Path) {
     for dir in [lotus.join("tools"), lotus.to_path_buf()] {
         // Again, because a process may have started another meanwhile.
         for _ in 0..10 {
-            let found = under(&dir, None);
+            let mut found = on_their_way(&dir);
+            found.extend(under(&dir, None));
             if found.is_empty() {
                 break;
             }

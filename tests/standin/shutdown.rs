@@ -154,7 +154,7 @@ impl Server {
 /// SIGTERM, and SIGKILL for a task that takes more than 5 s.
 fn end(task: &mut Task) {
     signal(task.child.id() as i32, libc::SIGTERM);
-    let limit = Instant::now() + Duration::from_secs(5);
+    let limit = Instant::now() + Duration::from_secs(30);
     while matches!(task.child.try_wait(), Ok(None)) {
         if Instant::now() > limit {
             let _ = task.child.kill();

@@ -149,6 +149,9 @@ impl Server {
         if name == "logasio" {
             command.args(["NOTESLOGGER", "reserved"]);
         }
+        if TASKS.contains(&name) {
+            task::hold_back(&mut command);
+        }
         let Ok(child) = command.args(args).spawn() else {
             self.console
                 .line(&format!("Error: cannot load the program {name}"));

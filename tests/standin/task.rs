@@ -4,10 +4,27 @@ use super::console::Console;
 use super::ipc;
 use super::mode::Mode;
 use super::place::Place;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// The environment variable that limits a task's life, in seconds.
 pub const LIFE: &str = "STANDIN_LIFE";
+
+/// What a task is told by.
+const SIGNALS: [i32; 2] = [libc::SIGTERM, libc::SIGUSR1];
+
+/// Lets a task begin with its signals blocked: one that is told something at
+/// once must not die of it.
+pub fn hold_back(command: &mut Command) {
+    // SAFETY: between fork and exec only the signal mask is changed.
+    unsafe {
+        command.pre_exec(|| {
+            block(&SIGNALS);
+            Ok(())
+        });
+    }
+}
 
 /// What the server says when it starts this task.
 pub fn started(name: &str) -> String {
@@ -45,7 +62,7 @@ pub fn ended(name: &str) -> String {
 /// from then.
 pub fn run(place: &Place, name: &str) -> i32 {
     ignore(libc::SIGHUP);
-    let signals = block(&[libc::SIGTERM, libc::SIGUSR1]);
+    let signals = block(&SIGNALS);
     ipc::attach(&place.data);
     let life = std::env::var(LIFE)
         .ok()

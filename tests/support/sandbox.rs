@@ -206,7 +206,7 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         // A compressor in the background may still be at work.
-        let end = Instant::now() + Duration::from_secs(3);
+        let end = Instant::now() + Duration::from_secs(30);
         let mut left = self.running();
         while !left.is_empty() && Instant::now() < end && !std::thread::panicking() {
             std::thread::sleep(Duration::from_millis(10));

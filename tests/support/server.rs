@@ -3,9 +3,14 @@
 use super::{Outcome, Sandbox, wait_until};
 use crate::standin::{self, Call, processes};
 use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
 
 /// What the stand-in says when it is up.
 pub const UP: &str = "Server started on physical node";
+
+/// How long a program may take to be on record. One that is stopped on its way
+/// never is.
+const ON_RECORD: Duration = Duration::from_secs(10);
 
 impl Sandbox {
     /// Runs a verb.
@@ -47,9 +52,33 @@ impl Sandbox {
 
     /// All calls of Domino's programs, or of one; oldest first.
     pub fn calls(&self, program: &str) -> Vec<Call> {
+        self.wait_recorded();
         let calls = standin::read_calls(&self.data).unwrap();
         let wanted = |call: &Call| program.is_empty() || call.program == program;
         calls.into_iter().filter(wanted).collect()
+    }
+
+    /// A start returns while its server may still be a shell, or not on record.
+    fn wait_recorded(&self) {
+        let end = Instant::now() + ON_RECORD;
+        let is_server = |pid: &i32| {
+            let exe = std::fs::read_link(format!("/proc/{pid}/exe"));
+            exe.is_ok_and(|exe| exe.file_name() == Some("server".as_ref()))
+        };
+        let on_the_way = || {
+            if !processes::on_their_way(&self.lotus).is_empty() {
+                return true;
+            }
+            let mut servers = processes::under(&self.lotus, None);
+            servers.retain(is_server);
+            let calls = standin::read_calls(&self.data).unwrap();
+            servers
+                .iter()
+                .any(|pid| calls.iter().all(|call| call.pid != *pid))
+        };
+        while on_the_way() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// The one launch of the server.

@@ -26,11 +26,13 @@ pub struct Terminal {
 impl Terminal {
     /// Starts a command on a new terminal.
     pub fn start(command: Command<'_>, entry: super::namespace::Entry) -> Terminal {
-        let pair = openpty(None, None).unwrap();
         // Or every process started from here on would keep it open.
+        let guard = super::executables();
+        let pair = openpty(None, None).unwrap();
         for end in [&pair.master, &pair.slave] {
             fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
         }
+        drop(guard);
         let entry = super::namespace::Entry {
             controlling_terminal: true,
             ..entry
@@ -84,7 +86,7 @@ impl Terminal {
     #[track_caller]
     pub fn wait_for(&self, text: &str) {
         let seen = || String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned();
-        let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
         while !self.has_shown(text) {
             assert!(
                 std::time::Instant::now() < end,
@@ -117,7 +119,7 @@ impl Terminal {
     /// Waits for the program's end; its exit code.
     #[track_caller]
     pub fn code(&mut self) -> Option<i32> {
-        let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code();
