@@ -136,15 +136,18 @@ code() {
 # said TEXT: what the last `code` printed holds it.
 said() { grep -qF -- "$1" "$STATE/said" || fail "no '$1' in: $(cat "$STATE/said")"; }
 
-# wait_for SECONDS COMMAND...: until it succeeds.
-wait_for() {
+# in_time SECONDS COMMAND...: whether it succeeds until then.
+in_time() {
     local end=$((SECONDS + $1))
     shift
     until "$@" >/dev/null 2>&1; do
-        [ $SECONDS -lt $end ] || fail "waited in vain for: $*"
+        [ $SECONDS -lt $end ] || return 1
         sleep 0.1
     done
 }
+
+# wait_for SECONDS COMMAND...: until it succeeds.
+wait_for() { in_time "$@" || fail "waited in vain for: ${*:2}"; }
 
 # property UNIT NAME: what systemd says.
 property() { ct systemctl show --value --property="$2" "$1"; }
@@ -182,6 +185,8 @@ unit_limits_hold() {
 
 # Nothing of the server is left: no process, no IPC object.
 nothing_left() {
+    # Domino's recovery sees a moment later that nothing is to be done.
+    in_time 10 ct sh -c '! ls -l /proc/[0-9]*/exe 2>/dev/null | grep -q " /opt/hcl/domino/tools/"'
     ! domino >"$STATE/left" || fail "left: $(cat "$STATE/left")"
     local ipc
     ipc=$(ct sh -c 'cat /proc/sysvipc/shm /proc/sysvipc/sem /proc/sysvipc/msg | grep -cvE "key +(shm|sem|msq)id"')

@@ -17,7 +17,7 @@ answers() {
         # shellcheck disable=SC2086
         ct rc_domino $verb 2>&1
         echo "$verb: $?"
-    done | sed -E 's/[0-9.]+ (m?s)\b/N \1/g; s/pid [0-9]+/pid N/g'
+    done | sed -E 's/[0-9.]+ (m?s|seconds?)\b/N s/g; s/pid [0-9]+/pid N/g'
 }
 many() { [ "$(ct sh -c 'ls /proc | grep -c "^[0-9]"')" -gt $crowd ]; }
 
@@ -40,14 +40,18 @@ beside=$(answers)
 
 # Not one of them is touched, and a stranger is not looked at closely.
 many || fail "the crowd is gone"
-# ten COMMAND...: milliseconds that one of ten takes, nsenter and all.
-ten() {
-    local began i
-    began=$(date +%s%N)
-    for ((i = 0; i < 10; i++)); do ct "$@" >/dev/null; done
-    echo $((($(date +%s%N) - began) / 10000000))
+# fastest COMMAND...: milliseconds that the fastest of ten takes, nsenter and all.
+fastest() {
+    local began i took least=1000000
+    for ((i = 0; i < 10; i++)); do
+        began=$(date +%s%N)
+        ct "$@" >/dev/null
+        took=$((($(date +%s%N) - began) / 1000000))
+        [ $took -ge $least ] || least=$took
+    done
+    echo $least
 }
-took=$(ten rc_domino status)
-plain=$(ten sh -c 'cat /proc/[0-9]*/stat 2>/dev/null')
+took=$(fastest rc_domino status)
+plain=$(fastest sh -c 'cat /proc/[0-9]*/stat 2>/dev/null')
 note "status takes $took ms, to read each one's stat $plain ms"
 [ "$took" -lt $((plain * 2)) ] || fail "status takes $took ms, to read each one's stat $plain ms"

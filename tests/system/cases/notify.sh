@@ -62,7 +62,7 @@ use_unit $unit DOMINO_SHUTDOWN_TIMEOUT=15
 note "the stop by hand, past systemd"
 code 0 ct rc_domino start
 code 0 ct rc_domino --direct stop
-wait_state 10 $unit inactive
+wait_state 30 $unit inactive
 
 note "SIGKILL of the server, without and with fault recovery"
 code 0 ct rc_domino start

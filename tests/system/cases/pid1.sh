@@ -64,12 +64,11 @@ for signal in TERM INT; do
     mode ''
     begin DOMINO_DOCKER_STDOUT=yes
     wait_for 20 inside rc_domino healthcheck ready
-    ct grep -q 'Server started on physical node' /tmp/out || fail "no console: $(ct cat /tmp/out)"
+    wait_for 10 ct grep -q 'Server started on physical node' /tmp/out
     # An orphan of somebody who came in from outside.
-    inside sh -c '(sleep 0.2 &)'
-    sleep 0.6
-    zombies=$(inside sh -c 'grep -ls "^State:.Z" /proc/[0-9]*/status | wc -l')
-    [ "$zombies" = 0 ] || fail "$zombies zombies"
+    orphan=$(inside sh -c '(sleep 0.2 >/dev/null & echo $!)')
+    wait_for 10 inside test ! -e "/proc/${orphan:?}"
+    wait_for 10 inside sh -c '! grep -s "^State:.Z" /proc/[0-9]*/status'
     ct kill -s $signal "$PID1"
     ended 0
     ct grep -q 'Server shutdown complete' /tmp/out || fail "no clean shutdown: $(ct cat /tmp/out)"
@@ -112,9 +111,14 @@ begin
 wait_for 20 inside rc_domino healthcheck ready
 ct sh -c 'cat >/tmp/probes <<END
 for what in live ready; do
-    began=\$(date +%s%N)
-    for n in 1 2 3 4 5 6 7 8 9 10; do rc_domino healthcheck \$what >/dev/null || exit 1; done
-    echo \$what \$(( (\$(date +%s%N) - began) / 10000000 )) ms
+    least=1000000
+    for n in 1 2 3 4 5 6 7 8 9 10; do
+        began=\$(date +%s%N)
+        rc_domino healthcheck \$what >/dev/null || exit 1
+        took=\$(( (\$(date +%s%N) - began) / 1000000 ))
+        [ \$took -ge \$least ] || least=\$took
+    done
+    echo \$what \$least ms
 done
 END'
 inside sh /tmp/probes >"$STATE/times" || fail "a probe of a ready server failed"

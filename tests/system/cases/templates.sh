@@ -49,7 +49,7 @@ both_back() {
 code 0 ct rc_domino all start
 before=$(pids)
 code 0 ct rc_domino all restart
-both_back || fail "before: $before, now: $(pids)"
+in_time 20 both_back || fail "before: $before, now: $(pids)"
 mode shutdown_delay=5
 ct cp -a /local/notesdata/standin.mode /local/mail/
 for signal in KILL HUP; do
