@@ -113,6 +113,7 @@ impl Sandbox {
 
     /// Pids of all processes of the installation.
     pub fn processes(&self) -> Vec<i32> {
+        self.wait_recorded();
         processes::under(&self.lotus, None)
     }
 }
