@@ -328,22 +328,24 @@ mod tests {
     fn helper_holds_a_lock() {
         let path = std::env::var_os("LOCK_PATH").unwrap();
         let _lock = Lock::try_acquire(Path::new(&path)).unwrap().unwrap();
+        std::fs::write(std::env::var_os("HELD_PATH").unwrap(), "").unwrap();
         let _ = io::stdin().read_line(&mut String::new());
     }
 
     #[test]
     fn the_holder_is_named_and_his_end_lets_the_waiter_in_at_once() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("lock");
+        let (path, held) = (dir.path().join("lock"), dir.path().join("held"));
         let mut holder = Command::new(std::env::current_exe().unwrap())
             .args(["--ignored", "--exact", "--nocapture"])
             .arg("os::lock::tests::helper_holds_a_lock")
             .env("LOCK_PATH", &path)
+            .env("HELD_PATH", &held)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        until(|| path.exists() && Lock::try_acquire(&path).unwrap().is_none());
+        until(|| held.exists());
         let late = Instant::now() + Duration::from_secs(20);
         let mut named = None;
         let outcome = Lock::acquire(&path, Some(late), None, |seen| {

@@ -86,9 +86,9 @@ impl Drop for Sleeper {
     }
 }
 
-/// Waits for a condition for at most ten seconds.
+/// Waits for a condition for at most a minute.
 pub fn until(mut condition: impl FnMut() -> bool) {
-    let late = Instant::now() + Duration::from_secs(10);
+    let late = Instant::now() + Duration::from_secs(60);
     while !condition() {
         assert!(Instant::now() < late, "waited in vain");
         std::thread::sleep(Duration::from_millis(2));
