@@ -1,8 +1,10 @@
 //! Faults of the original that must not come back (contract §7).
 
 use crate::support::hooks::files;
-use crate::support::{Sandbox, age, wait_until};
+use crate::support::{Sandbox, age, spawned, wait_until};
 use std::fs;
+use std::os::unix::process::CommandExt;
+use std::process::Stdio;
 
 scenarios![
     a_word_in_a_command_line_is_no_server,
@@ -94,12 +96,23 @@ fn no_descriptor_leaks_into_the_server() {
         "exec ls /proc/self/fd >\"$DOMINO_DATA_PATH/fds\"",
     );
     sandbox.file("notes.log", "old\n");
-    // The caller leaks some of its own.
-    let file = fs::File::open("/dev/null").unwrap();
-    let leaked = nix::fcntl::fcntl(&file, nix::fcntl::FcntlArg::F_DUPFD(200)).unwrap();
-    sandbox.up();
-    sandbox.down();
-    nix::unistd::close(leaked).unwrap();
+    // The caller leaks one of its own.
+    let call = |verb: &str| {
+        let mut command = sandbox.command(&[verb]).prepared();
+        // SAFETY: dup2 may be called between fork and exec.
+        unsafe {
+            command.pre_exec(|| match libc::dup2(2, 200) {
+                200 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            });
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let ended = spawned(command.stderr(Stdio::null())).wait();
+        assert!(ended.unwrap().success(), "{verb}");
+    };
+    call("start");
+    sandbox.wait_up();
+    call("stop");
     for call in sandbox.calls("") {
         let beyond: Vec<_> = call.fds.iter().filter(|(number, _)| **number > 2).collect();
         assert!(

@@ -474,8 +474,9 @@ fn cmd_needs_a_server() {
 fn cmd_ends_when_the_log_is_quiet() {
     let sandbox = Sandbox::new();
     sandbox.up();
-    let outcome = sandbox.run(&["cmd", "x'; id; '"]).code(0);
-    assert!(outcome.took < Duration::from_secs(5), "{outcome}");
+    let command = ["cmd", "x'; id; '", "--timeout", "100"];
+    let outcome = sandbox.run(&command).code(0);
+    assert!(outcome.took < Duration::from_secs(30), "{outcome}");
     assert!(
         outcome.said("> x'; id; '") && !outcome.said("uid="),
         "{outcome}"
@@ -491,7 +492,7 @@ fn cmd_ends_when_the_log_is_quiet() {
         .run(&["cmd", "show tasks", "--timeout", "1"])
         .code(0);
     let took = outcome.took.as_millis();
-    assert!((900..10_000).contains(&took), "{outcome}");
+    assert!((900..30_000).contains(&took), "{outcome}");
     let outcome = sandbox
         .run(&["cmd", "show tasks", "2", "--timeout=1"])
         .code(0);

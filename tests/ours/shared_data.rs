@@ -148,7 +148,7 @@ fn what_a_server_left_behind_does_not_keep_the_next_one_down() {
         )
     };
     assert_eq!(locked, 0);
-    let mut left = command.stdin(input).spawn().unwrap();
+    let mut left = crate::support::spawned(command.stdin(input));
     drop(command);
     sandbox.down();
     sandbox.up();

@@ -1,6 +1,7 @@
 //! Through systemd, with a systemctl that behaves as the real one: it answers
 //! 0 to a stop whose command failed. The real one is CONTRIBUTING's business.
 
+use super::stopping::end_tika;
 use crate::support::command::Command;
 use crate::support::{Outcome, Sandbox};
 use std::fs;
@@ -118,15 +119,17 @@ fn start_status_and_stop_through_the_unit() {
 
 /// D28: systemctl itself answers 0.
 fn a_forced_stop_is_150_through_systemd_too() {
-    let sandbox = with_unit(&[("DOMINO_SHUTDOWN_TIMEOUT", "1")]);
+    let mut sandbox = with_unit(&[("DOMINO_SHUTDOWN_TIMEOUT", "1")]);
     sandbox.mode("ignore_quit=1\n");
     run(&sandbox, &["service", "start"]).code(0);
     sandbox.wait_up();
     run(&sandbox, &["service", "stop"]).code(150);
     assert!(sandbox.processes().is_empty());
     run(&sandbox, &["stop"]).code(150);
+    sandbox.set("DOMINO_SHUTDOWN_TIMEOUT", "60");
     sandbox.mode("crash_on_stop=1\n");
     run(&sandbox, &["start"]).code(0);
+    sandbox.wait_up();
     run(&sandbox, &["stop"]).code(151);
 }
 
@@ -144,7 +147,7 @@ fn a_server_outside_of_its_unit_is_stopped() {
 }
 
 fn a_start_that_fails_keeps_its_code() {
-    let sandbox = with_unit(&[("DOMINO_SETTLE_SECONDS", "1")]);
+    let sandbox = with_unit(&[("DOMINO_SETTLE_SECONDS", "10")]);
     let marker = sandbox.file("domino_disabled", "");
     run(&sandbox, &["start"]).code(154);
     fs::remove_file(marker).unwrap();
@@ -220,7 +223,7 @@ fn service_actions() {
 fn a_restart_whose_stop_has_begun_is_brought_to_its_end() {
     for signal in [libc::SIGTERM, libc::SIGHUP] {
         let sandbox = with_unit(&[]);
-        sandbox.mode("shutdown_delay=3\n");
+        sandbox.mode("tika_blocks=1\n");
         run(&sandbox, &["start"]).code(0);
         sandbox.wait_up();
         let restart = command(&sandbox, &["restart"]).spawn();
@@ -228,6 +231,9 @@ fn a_restart_whose_stop_has_begun_is_brought_to_its_end() {
             sandbox.console().contains("Server shutdown requested")
         });
         restart.signal(signal);
+        // The next server goes without.
+        sandbox.mode("");
+        end_tika(&sandbox);
         restart.outcome().code(0);
         assert_eq!(
             systemctl_calls(&sandbox),
@@ -238,7 +244,6 @@ fn a_restart_whose_stop_has_begun_is_brought_to_its_end() {
             ]
         );
         assert_eq!(sandbox.servers().len(), 1);
-        sandbox.mode("");
         run(&sandbox, &["stop"]).code(0);
     }
 }
@@ -269,8 +274,8 @@ fn a_stop_waits_for_the_unit_to_be_started() {
         .stderr_has("DOMINO_LOCK_TIMEOUT");
     assert_eq!(sandbox.servers().len(), 1);
     sandbox.set("DOMINO_LOCK_TIMEOUT", "60");
-    let stop = command(&sandbox, &["stop"]).spawn();
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    let mut stop = command(&sandbox, &["stop"]).spawn();
+    stop.wait_says("Waiting for the start");
     assert!(systemctl_calls(&sandbox).is_empty());
     unit_says(
         &sandbox,
