@@ -109,10 +109,15 @@ fn output_goes_to_the_console_log() {
     sandbox.down();
 }
 
-/// `log_YYYYMMDD.nsf` of today.
+/// `log_YYYYMMDD.nsf` of today, which lasts for at least a minute.
 fn dated() -> String {
-    let [year, month, day, ..] = crate::standin::place::local_time();
-    format!("log_{year}{month:02}{day:02}.nsf")
+    loop {
+        let [year, month, day, hour, minute, _] = crate::standin::place::local_time();
+        if (hour, minute) != (23, 59) {
+            return format!("log_{year}{month:02}{day:02}.nsf");
+        }
+        std::thread::sleep(std::time::Duration::from_secs(1));
+    }
 }
 
 fn log_databases_are_set_aside() {

@@ -79,7 +79,7 @@ fn a_running_server_is_killed_and_that_is_remembered() {
 fn nothing_left_is_success() {
     let mut sandbox = Sandbox::new();
     sandbox.hook("DOMINO_POST_CLEANUP_SCRIPT", "");
-    let mut fastest = Duration::MAX;
+    let (mut fastest, mut look) = (Duration::MAX, Duration::MAX);
     for runs in 1..=3 {
         let mut outcome = sandbox.run(&["cleanup"]).code(0);
         // An ordinary user's sandboxes share his IPC, which is told then.
@@ -88,8 +88,10 @@ fn nothing_left_is_success() {
         }
         assert_eq!(sandbox.hooks_run().len(), runs);
         fastest = fastest.min(outcome.took);
+        look = look.min(sandbox.run(&["status"]).code(3).took);
     }
-    assert!(fastest < Duration::from_secs(1), "{fastest:?}");
+    // It does not wait for what may come back.
+    assert!(fastest < look + Duration::from_millis(800), "{fastest:?}");
 }
 
 /// The installation was removed while its tasks ran, and the data directory
@@ -155,15 +157,17 @@ fn processes_that_appear_meanwhile_are_killed() {
     sandbox.set("DOMINO_3RD_PARTY_BIN_DIRS", &vendor);
     crash(&sandbox);
     // Nothing of Domino's itself: it starts another one whenever one is gone.
-    let body = format!("for n in 1 2 3 4 5; do '{}' 60; done; :", agent.display());
+    // One that it starts too late for the cleanup ends by itself.
+    let body = format!("for n in 1 2 3 4 5; do '{}' 5; done; :", agent.display());
     let spawner = sandbox.script("spawner", &body);
     let spawning = started(&sandbox, spawner, &[]);
+    wait_until("the first one runs", || {
+        !processes::under(&vendor, None).is_empty()
+    });
     let outcome = sandbox.run(&["cleanup"]).code(0);
     spawning.outcome();
-    assert!(
-        outcome.text().matches("Killed agent").count() == 5,
-        "{outcome}"
-    );
+    let killed = outcome.text().matches("Killed agent").count();
+    assert!((2..=5).contains(&killed), "{outcome}");
     assert_eq!(processes::under(&vendor, None), Vec::<i32>::new());
 }
 

@@ -157,7 +157,7 @@ fn a_compact_that_dies_with_its_caller_is_remembered() {
 fn progress_is_told_in_lines() {
     let sandbox = Sandbox::with(&[("DOMINO_COMPACT_OPTIONS", "-C names.nsf log.nsf")]);
     sandbox.file("log.nsf", "");
-    sandbox.mode("compact_delay=11\n");
+    sandbox.mode("compact_delay=14\n");
     let outcome = sandbox.command(&["compact"]).run().code(0);
     // After ten seconds, and at its end.
     let text = outcome.text();
