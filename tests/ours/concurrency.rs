@@ -1,6 +1,8 @@
 //! One start or stop at a time (D15).
 
-use crate::support::{Sandbox, wait_until};
+use crate::support::{Running, Sandbox, wait_until};
+use std::fs;
+use std::path::PathBuf;
 
 scenarios![
     fifty_starts_start_one_server,
@@ -29,7 +31,7 @@ fn fifty_starts_start_one_server() {
 }
 
 fn starts_and_stops_interleaved() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with(&[("DOMINO_LOCK_TIMEOUT", "600")]);
     sandbox.mode("tasks=router,http\n");
     let mut running = Vec::new();
     for round in 0..20 {
@@ -52,38 +54,41 @@ fn starts_and_stops_interleaved() {
     assert_eq!(crate::standin::ipc_left(&sandbox.data), 0);
 }
 
-fn a_stop_waits_for_a_start_and_names_it() {
-    let sandbox = Sandbox::with(&[("DOMINO_START_COMPACT_OPTIONS", "-C")]);
-    sandbox.mode("compact_delay=5\n");
+/// A start that holds the lock until the file is made, with nothing of the
+/// server there yet.
+pub(super) fn being_started(sandbox: &mut Sandbox) -> (Running, PathBuf) {
+    let hook = "DOMINO_PRE_STARTUP_SCRIPT";
+    let go = sandbox.base.join("go");
+    let wait = format!("until [ -e '{}' ]; do sleep 0.05; done", go.display());
+    sandbox.hook(hook, &wait);
     let start = sandbox.command(&["start"]).spawn();
-    wait_until("compact runs", || sandbox.calls("compact").len() == 1);
-    let stop = sandbox.run(&["stop"]).code(0);
-    assert!(stop.took.as_millis() >= 500, "{stop}");
-    let pid = start.pid().to_string();
-    let stop = stop
-        .stdout_has("Waiting for")
-        .stdout_has("start")
-        .stdout_has(&pid);
-    drop(stop);
+    wait_until("its hook runs", || sandbox.hooks_run() == [hook]);
+    sandbox.forget(hook);
+    (start, go)
+}
+
+fn a_stop_waits_for_a_start_and_names_it() {
+    let mut sandbox = Sandbox::new();
+    let (start, go) = being_started(&mut sandbox);
+    let mut stop = sandbox.command(&["stop"]).spawn();
+    let pid = start.pid();
+    stop.wait_says(&format!("Waiting for 'rc_domino start' (pid {pid})"));
+    fs::write(go, "").unwrap();
+    stop.outcome().code(0);
     start.outcome().code(0);
     assert_eq!(sandbox.launches().len(), 1);
     assert!(sandbox.processes().is_empty());
 }
 
 fn the_lock_times_out_with_153() {
-    let sandbox = Sandbox::with(&[
-        ("DOMINO_START_COMPACT_OPTIONS", "-C"),
-        ("DOMINO_LOCK_TIMEOUT", "1"),
-    ]);
-    sandbox.mode("compact_delay=5\n");
-    let mut start = sandbox.command(&["start"]).spawn();
-    wait_until("compact runs", || sandbox.calls("compact").len() == 1);
+    let mut sandbox = Sandbox::with(&[("DOMINO_LOCK_TIMEOUT", "1")]);
+    let (start, go) = being_started(&mut sandbox);
     let waiting = ["stop", "start", "restart"].map(|verb| sandbox.command(&[verb]).spawn());
     for verb in waiting {
         let outcome = verb.outcome().code(153).stderr_has("DOMINO_LOCK_TIMEOUT");
         assert!(outcome.took.as_millis() >= 900, "{outcome}");
     }
-    assert!(start.is_running(), "they waited for its end");
+    fs::write(go, "").unwrap();
     start.outcome().code(0);
     sandbox.wait_up();
     sandbox.down();
@@ -91,7 +96,7 @@ fn the_lock_times_out_with_153() {
 
 fn the_lock_of_the_dead_is_free() {
     let sandbox = Sandbox::with(&[("DOMINO_START_COMPACT_OPTIONS", "-C")]);
-    sandbox.mode("compact_delay=30\n");
+    sandbox.mode("compact_delay=600\n");
     let start = sandbox.command(&["start"]).spawn();
     wait_until("compact runs", || sandbox.calls("compact").len() == 1);
     start.signal(libc::SIGKILL);
@@ -105,12 +110,10 @@ fn the_lock_of_the_dead_is_free() {
 }
 
 fn status_never_waits() {
-    let sandbox = Sandbox::with(&[("DOMINO_START_COMPACT_OPTIONS", "-C")]);
-    sandbox.mode("compact_delay=4\n");
-    let mut start = sandbox.command(&["start"]).spawn();
-    wait_until("compact runs", || sandbox.calls("compact").len() == 1);
-    let outcome = sandbox.run(&["status"]).code(3);
-    assert!(start.is_running(), "{outcome}");
+    let mut sandbox = Sandbox::new();
+    let (start, go) = being_started(&mut sandbox);
+    sandbox.run(&["status"]).code(3);
+    fs::write(go, "").unwrap();
     start.outcome().code(0);
     sandbox.wait_up();
     sandbox.down();

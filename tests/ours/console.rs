@@ -21,15 +21,18 @@ scenarios![
 fn commands_from_standard_input() {
     let sandbox = Sandbox::new();
     sandbox.up();
-    let outcome = sandbox
+    let mut console = sandbox
         .command(&["monitor"])
-        .input("show tasks\nshow server")
-        .run()
-        .code(0);
-    outcome
-        .stdout_has("> show tasks")
-        .stdout_has("Idle, process")
-        .stdout_has("Server directory:");
+        .input("show tasks\nshow server\nshow port")
+        .open_input()
+        .spawn();
+    // After the end of its input it waits for a second of silence only.
+    console.wait_says("Idle, process");
+    console.wait_says("Server directory:");
+    console.outcome().code(0).stdout_has("> show tasks");
+    // A last line without an end is a command, too.
+    let calls = sandbox.calls("server");
+    assert_eq!(calls.last().unwrap().args(), ["-c", "show port"]);
     sandbox.down();
 }
 
@@ -50,12 +53,13 @@ fn quit_in_lower_case_is_refused() {
 fn quit_in_capitals_stops() {
     let sandbox = Sandbox::new();
     sandbox.up();
-    sandbox
+    let mut console = sandbox
         .command(&["console"])
         .input("QUIT\n")
-        .run()
-        .code(0)
-        .stdout_has("Server shutdown requested");
+        .open_input()
+        .spawn();
+    console.wait_says("Server shutdown requested");
+    console.outcome().code(0);
     wait_until("the server is gone", || sandbox.processes().is_empty());
 }
 
@@ -76,12 +80,13 @@ fn without_a_server_it_is_7() {
 fn the_input_file_where_server_c_is_off() {
     let sandbox = Sandbox::with(&[("DOMINO_CONSOLE_SERVERC", "no")]);
     sandbox.up();
-    let outcome = sandbox
+    let mut console = sandbox
         .command(&["monitor"])
         .input("show tasks\n")
-        .run()
-        .code(0);
-    outcome.stdout_has("Idle, process");
+        .open_input()
+        .spawn();
+    console.wait_says("Idle, process");
+    console.outcome().code(0);
     assert_eq!(sandbox.calls("server").len(), 1);
     let input = std::fs::read_to_string(sandbox.data.join("notes.input")).unwrap();
     assert_eq!(input, "show tasks\n");
@@ -91,22 +96,17 @@ fn the_input_file_where_server_c_is_off() {
 fn a_replaced_log_is_followed() {
     let sandbox = Sandbox::new();
     sandbox.file("notes.log", "first\n");
-    let running = sandbox.command(&["console"]).open_input().spawn();
-    std::thread::sleep(std::time::Duration::from_millis(600));
-    // Emptied, as an archive of a running server's log does.
-    std::fs::File::create(sandbox.log()).unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(600));
-    sandbox.file("notes.log", "after\n");
-    std::thread::sleep(std::time::Duration::from_millis(600));
+    let mut console = sandbox.command(&["console"]).open_input().spawn();
+    console.wait_says("first\n");
+    // Emptied, as an archive of a running server's log does. What follows is
+    // shorter: nobody may have looked while it was empty.
+    sandbox.file("notes.log", "2nd\n");
+    console.wait_says("2nd\n");
     // Replaced, as a start does.
     std::fs::rename(sandbox.log(), sandbox.data.join("old")).unwrap();
     sandbox.file("notes.log", "replaced\n");
-    std::thread::sleep(std::time::Duration::from_millis(600));
-    let outcome = running.outcome().code(0);
-    outcome
-        .stdout_has("first\n")
-        .stdout_has("after\n")
-        .stdout_has("replaced\n");
+    console.wait_says("replaced\n");
+    console.outcome().code(0);
 }
 
 fn close_ends_it() {
@@ -152,7 +152,8 @@ fn end_of_input_ends_it() {
     let sandbox = Sandbox::new();
     sandbox.up();
     let mut terminal = Terminal::start(sandbox.command(&["monitor"]), sandbox.entry());
-    terminal.wait_for("HTTP Server: Started");
+    // The log is shown before the keys are read one by one.
+    terminal.wait_for("> ");
     terminal.type_in("\x04");
     assert_eq!(terminal.code(), Some(0));
     sandbox.down();
@@ -160,14 +161,13 @@ fn end_of_input_ends_it() {
 
 fn start_live_and_stop_live() {
     let sandbox = Sandbox::new();
-    let outcome = sandbox
+    let mut live = sandbox
         .command(&["start", "live"])
         .input("show tasks\n")
-        .run()
-        .code(0);
-    outcome
-        .stdout_has("started")
-        .stdout_has("HCL Domino (r) Server");
+        .open_input()
+        .spawn();
+    live.wait_says("HCL Domino (r) Server");
+    live.outcome().code(0).stdout_has("started");
     sandbox.wait_up();
     let outcome = sandbox.run(&["stop", "live"]).code(0);
     outcome

@@ -1,10 +1,10 @@
 //! NSD and its kin, `kill`, the tasks, Tika: what is run with what, what it
 //! says, how it ends.
 
+use crate::standin::processes::signal;
 use crate::support::terminal::Terminal;
 use crate::support::{Sandbox, wait_until};
 use std::fs;
-use std::time::Duration;
 
 scenarios![
     each_verb_runs_its_nsd_with_further_arguments,
@@ -153,13 +153,14 @@ fn kill_without_nsd_runs_no_hook_and_marks_nothing() {
 fn kill_waits_for_the_lock() {
     let mut sandbox = Sandbox::new();
     sandbox.set("DOMINO_LOCK_TIMEOUT", "1");
+    sandbox.set("DOMINO_SHUTDOWN_TIMEOUT", "600");
     sandbox.up();
-    sandbox.mode("shutdown_delay=4\n");
-    let stopping = sandbox.command(&["stop"]).spawn();
-    wait_until("it shuts down", || {
-        sandbox.console().contains("Server shutdown requested")
-    });
+    let server = sandbox.launch().pid;
+    signal(server, libc::SIGSTOP);
+    let mut stopping = sandbox.command(&["stop"]).spawn();
+    stopping.wait_says("Waiting for the shutdown to complete");
     sandbox.run(&["kill"]).code(153).says("rc_domino stop");
+    signal(server, libc::SIGCONT);
     stopping.outcome().code(0);
 }
 
@@ -192,8 +193,8 @@ fn tasks_are_watched_until_the_end() {
         .code(1)
         .says("still runs");
     sandbox.mode("shutdown_delay=2\n");
-    let watching = sandbox.command(&["mon"]).spawn();
-    std::thread::sleep(Duration::from_millis(300));
+    let mut watching = sandbox.command(&["mon"]).spawn();
+    watching.wait_says(" running router (");
     sandbox.down();
     let outcome = watching.outcome().code(0);
     let text = outcome.text();
@@ -242,7 +243,7 @@ fn tika_that_does_not_end_is_killed() {
     sandbox.up();
     wait_until("tika runs", || !sandbox.calls("java").is_empty());
     let tika = sandbox.calls("java")[0].pid;
-    crate::standin::processes::signal(tika, libc::SIGSTOP);
+    signal(tika, libc::SIGSTOP);
     sandbox.run(&["tika", "stop"]).code(1).says("tika kill");
     sandbox.run(&["tika", "kill"]).code(0);
     sandbox.run(&["tika"]).code(3);

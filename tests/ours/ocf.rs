@@ -1,8 +1,11 @@
 //! The resource agent of a cluster (D123): OCF's codes, by the path that
 //! clusters call it by.
 
+use super::concurrency::being_started;
+use super::verify::kept_port;
 use super::{shared_data, snapshot};
-use crate::support::command::{Command, Running};
+use crate::standin::processes::signal;
+use crate::support::command::Command;
 use crate::support::{Outcome, Sandbox, executables, run_directory, wait_until};
 use std::fs;
 use std::path::PathBuf;
@@ -75,7 +78,7 @@ fn a_server_that_waits_for_its_setup_is_started() {
     sandbox.free_setup_port();
     for _ in 0..2 {
         agent(&sandbox, "start")
-            .env("OCF_RESKEY_CRM_meta_timeout", "15000")
+            .env("OCF_RESKEY_CRM_meta_timeout", "60000")
             .run()
             .code(0);
     }
@@ -126,7 +129,7 @@ fn stop_leaves_no_process_no_ipc_no_lock() {
 }
 
 fn a_forced_stop_is_a_success_that_is_told() {
-    let sandbox = Sandbox::with(&[("DOMINO_SHUTDOWN_TIMEOUT", "1")]);
+    let mut sandbox = Sandbox::with(&[("DOMINO_SHUTDOWN_TIMEOUT", "1")]);
     act(&sandbox, "start").code(0);
     sandbox.mode("ignore_quit=1\n");
     act(&sandbox, "stop").code(0).stderr_has("stopped by force");
@@ -139,6 +142,8 @@ fn a_forced_stop_is_a_success_that_is_told() {
         .says("Killed server")
         .stderr_has("SIGKILL");
     act(&sandbox, "monitor").code(7);
+    // It needs its time: force is not what is told here.
+    sandbox.set("DOMINO_SHUTDOWN_TIMEOUT", "60");
     sandbox.mode("crash_on_stop=1\n");
     act(&sandbox, "start").code(0);
     act(&sandbox, "stop")
@@ -153,14 +158,13 @@ fn what_a_crash_left_is_a_failure_until_it_is_stopped() {
     sandbox.mode("tasks=router,http\n");
     act(&sandbox, "start").code(0);
     crate::standin::processes::kill_and_wait(&sandbox.servers());
-    if !sandbox.processes().is_empty() {
-        act(&sandbox, "monitor")
-            .code(1)
-            .stderr_has("ocf-exit-reason:the server is gone");
-        act(&sandbox, "start")
-            .code(1)
-            .stderr_has("ocf-exit-reason:");
-    }
+    assert!(!sandbox.processes().is_empty());
+    act(&sandbox, "monitor")
+        .code(1)
+        .stderr_has("ocf-exit-reason:the server is gone");
+    act(&sandbox, "start")
+        .code(1)
+        .stderr_has("ocf-exit-reason:");
     // Nobody tells them to quit: they are not waited for as for a server.
     sandbox.set("DOMINO_SHUTDOWN_TIMEOUT", "600");
     let stopped = act(&sandbox, "stop").code(0);
@@ -194,7 +198,7 @@ fn a_start_waits_for_readiness() {
     act(&sandbox, "stop").code(0);
     let started = agent(&sandbox, "start").env("OCF_RESKEY_ready", "false");
     let started = started.run().code(0);
-    assert!(started.took.as_secs() < 8, "{started}");
+    assert!(started.took.as_secs() < 18, "{started}");
     act(&sandbox, "stop").code(0);
 }
 
@@ -251,10 +255,7 @@ fn probes_find_nothing_where_nothing_can_be() {
 }
 
 fn deeper_monitors_ask_the_console_and_the_port() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .unwrap()
-        .port();
+    let port = kept_port();
     let sandbox = Sandbox::builder()
         .port(port)
         .ini(format!("TCPIP_TCPIPADDRESS=0,127.0.0.1:{port}"))
@@ -272,7 +273,7 @@ fn deeper_monitors_ask_the_console_and_the_port() {
     let server = sandbox.servers()[0];
     let everything = sandbox.processes();
     for pid in &everything {
-        crate::standin::processes::signal(*pid, libc::SIGSTOP);
+        signal(*pid, libc::SIGSTOP);
     }
     deep("0").code(0);
     let hangs = deep("10").code(1);
@@ -283,7 +284,7 @@ fn deeper_monitors_ask_the_console_and_the_port() {
     // Who asked waits no longer.
     assert_eq!(sandbox.processes(), everything);
     for pid in &everything {
-        crate::standin::processes::signal(*pid, libc::SIGCONT);
+        signal(*pid, libc::SIGCONT);
     }
     wait_until("it goes on", || deep("10").code == 0);
     assert_eq!(sandbox.servers(), [server]);
@@ -439,8 +440,10 @@ fn a_server_that_cannot_be_asked_to_quit_is_not_killed() {
 
 fn a_start_beside_one_waits_for_readiness_too() {
     let sandbox = Sandbox::new();
-    sandbox.mode("start_delay=4\n");
+    sandbox.mode("start_delay=8\ntasks=router\n");
     sandbox.run(&["start"]).code(0);
+    let server = sandbox.launch().pid;
+    signal(server, libc::SIGSTOP);
     assert!(!sandbox.console().contains(crate::support::server::UP));
     let limit = |seconds: &str| {
         agent(&sandbox, "start").env("OCF_RESKEY_CRM_meta_timeout", format!("{seconds}000"))
@@ -448,30 +451,22 @@ fn a_start_beside_one_waits_for_readiness_too() {
     limit("6").run().code(1).stderr_has("ocf-exit-reason:");
     let unasked = limit("6").env("OCF_RESKEY_ready", "false");
     unasked.run().code(0);
-    limit("30").run().code(0);
+    signal(server, libc::SIGCONT);
+    limit("60").run().code(0);
     assert!(sandbox.console().contains(crate::support::server::UP));
     assert_eq!(sandbox.launches().len(), 1);
     act(&sandbox, "stop").code(0);
 }
 
-/// It holds the lock, and nothing of the server is there yet.
-fn being_started(sandbox: &mut Sandbox, seconds: &str) -> Running {
-    let hook = "DOMINO_PRE_STARTUP_SCRIPT";
-    sandbox.hook(hook, &format!("sleep {seconds}"));
-    let start = sandbox.command(&["start"]).spawn();
-    wait_until("its hook runs", || sandbox.hooks_run() == [hook]);
-    sandbox.forget(hook);
-    start
-}
-
 fn a_stop_that_could_not_wait_for_a_start_fails() {
     let mut sandbox = Sandbox::with(&[("DOMINO_LOCK_TIMEOUT", "1")]);
-    let start = being_started(&mut sandbox, "4");
+    let (start, go) = being_started(&mut sandbox);
     assert!(sandbox.processes().is_empty());
     act(&sandbox, "stop")
         .code(1)
         .stderr_has("ocf-exit-reason:")
         .stderr_has("still holds this server's lock");
+    fs::write(go, "").unwrap();
     start.outcome().code(0);
     assert_eq!(sandbox.servers().len(), 1);
     act(&sandbox, "stop").code(0);
@@ -484,9 +479,14 @@ fn a_start_kills_nothing_that_another_has_started() {
     crate::standin::processes::kill_and_wait(&sandbox.processes());
     assert!(crate::standin::ipc_left(&sandbox.data) > 0);
     sandbox.mode("start_delay=3\n");
-    let start = being_started(&mut sandbox, "2");
-    let person = sandbox.command(&["cleanup", "--yes"]).spawn();
-    let beside = act(&sandbox, "start").code(0);
+    let (start, go) = being_started(&mut sandbox);
+    // Both have looked by then, and no server was there.
+    let mut person = sandbox.command(&["cleanup", "--yes"]).spawn();
+    person.wait_says("Waiting for");
+    let mut beside = agent(&sandbox, "start").spawn();
+    beside.wait_says("Waiting for");
+    fs::write(go, "").unwrap();
+    let beside = beside.outcome().code(0);
     assert!(!beside.said("Killed"), "{beside}");
     // Nor is it what a person had before his eyes.
     person.outcome().code(1).stderr_has("started meanwhile");

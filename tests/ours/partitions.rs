@@ -6,7 +6,6 @@ use crate::support::command::Command;
 use crate::support::partition::Partition;
 use crate::support::{Outcome, Running, Sandbox, executables, is_root, run_directory, wait_until};
 use std::fs;
-use std::time::Duration;
 
 scenarios![
     each_user_has_a_server_of_his_own,
@@ -149,24 +148,39 @@ fn all_start_in_order_and_their_status_is_a_table() {
 fn eight_stop_in_the_time_of_the_slowest() {
     let users = ["p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8"];
     let (sandbox, members) = host(&users);
-    for (place, member) in members.iter().enumerate() {
-        let delay = 4.0 + place as f64 / 8.0;
-        member.mode(&format!("tasks=router,http\nshutdown_delay={delay}\n"));
+    for member in &members {
+        member.mode("tasks=router,http\n");
     }
     up(&sandbox, &members);
+    let servers = held(&members);
     let stop = sandbox.command(&["all", "stop"]).called("rc_domino");
     let stop = stop.no_env("DOMINO_USER").spawn();
+    // Not one of them is waited for before the next is told: none can end.
     wait_until("all are told to quit", || {
         members.iter().all(Partition::is_told_to_quit)
     });
-    // Not one of them is waited for before the next is told.
     assert!(members.iter().all(Partition::runs), "one is down already");
-    let stopped = stop.outcome().code(0);
-    // One after the other take eight times as long.
-    let (slowest, together) = (Duration::from_millis(4_875), Duration::from_millis(35_500));
-    assert!(stopped.took >= slowest, "{stopped}");
-    assert!(stopped.took < together / 2, "{stopped}");
+    servers.iter().for_each(|server| go_on(*server));
+    stop.outcome().code(0);
     assert!(!members.iter().any(Partition::runs));
+}
+
+/// The server of each, halted: a shutdown takes until it may go on.
+fn held(members: &[Partition]) -> Vec<i32> {
+    let server = |member: &Partition| {
+        let mut calls = standin::read_calls(&member.data).unwrap();
+        calls.retain(|call| call.program == "server" && call.args().is_empty());
+        calls.last().unwrap().pid
+    };
+    let servers: Vec<i32> = members.iter().map(server).collect();
+    for server in &servers {
+        standin::processes::signal(*server, libc::SIGSTOP);
+    }
+    servers
+}
+
+fn go_on(server: i32) {
+    standin::processes::signal(server, libc::SIGCONT);
 }
 
 fn lines_of_servers_that_stop_together_stay_whole() {
@@ -273,10 +287,8 @@ fn a_restart_stops_all_then_starts_those_that_may() {
 
 fn a_signal_reaches_every_stop() {
     let (sandbox, members) = host(&["mail", "app"]);
-    for member in &members {
-        member.mode("shutdown_delay=3\n");
-    }
     up(&sandbox, &members);
+    let servers = held(&members);
     let stop = sandbox.command(&["all", "stop"]).called("rc_domino");
     let stop = stop.spawn();
     wait_until("both are told to quit", || {
@@ -289,6 +301,7 @@ fn a_signal_reaches_every_stop() {
         assert!(stopped.said(&row), "{stopped}");
     }
     assert!(stopped.said("interrupted by SIGTERM"), "{stopped}");
+    servers.iter().for_each(|server| go_on(*server));
     all_down(&sandbox, &members);
 }
 
@@ -438,27 +451,25 @@ fn a_configured_user_who_is_gone_is_a_failure() {
     standin::kill_all(&members[1].lotus, &members[1].data);
 }
 
-/// A restart of both at the moment when they are told to quit, which takes
-/// them so many seconds.
-fn quitting(sandbox: &Sandbox, members: &[Partition], seconds: [u32; 2]) -> Running {
-    for (member, seconds) in members.iter().zip(seconds) {
-        member.mode(&format!("shutdown_delay={seconds}\n"));
-    }
+/// A restart of both that have been told to quit, and their servers, which do
+/// so as soon as they may go on.
+fn quitting(sandbox: &Sandbox, members: &[Partition]) -> (Running, Vec<i32>) {
     up(sandbox, members);
+    let servers = held(members);
     let restart = sandbox.command(&["all", "restart"]).called("rc_domino");
     let restart = restart.no_env("DOMINO_USER").spawn();
     wait_until("both are told to quit", || {
         members.iter().all(Partition::is_told_to_quit)
     });
-    restart
+    (restart, servers)
 }
 
 fn a_restart_that_is_ended_says_who_is_down() {
     let (sandbox, members) = host(&["mail", "app"]);
+    let (mut restart, servers) = quitting(&sandbox, &members);
     // One is down already and waits for the other.
-    let restart = quitting(&sandbox, &members, [0, 4]);
-    wait_until("one is down", || !members[0].runs());
-    std::thread::sleep(Duration::from_millis(700));
+    go_on(servers[0]);
+    restart.wait_says("mail  Domino server mail stopped after");
     restart.signal(libc::SIGTERM);
     let restarted = restart.outcome().code(143);
     for user in ["app", "mail"] {
@@ -471,6 +482,7 @@ fn a_restart_that_is_ended_says_who_is_down() {
         ),
         "{restarted}"
     );
+    go_on(servers[1]);
     wait_until("both are down", || !members.iter().any(Partition::runs));
     let starts: Vec<usize> = members.iter().map(Partition::starts).collect();
     assert_eq!(starts, [1, 1]);
@@ -479,8 +491,9 @@ fn a_restart_that_is_ended_says_who_is_down() {
 fn a_restart_outlives_its_terminal_and_its_caller() {
     for signal in [libc::SIGHUP, libc::SIGKILL] {
         let (sandbox, members) = host(&["mail", "app"]);
-        let restart = quitting(&sandbox, &members, [1, 1]);
+        let (restart, servers) = quitting(&sandbox, &members);
         restart.signal(signal);
+        servers.iter().for_each(|server| go_on(*server));
         let restarted = restart.outcome();
         if signal == libc::SIGHUP {
             restarted.code(0);

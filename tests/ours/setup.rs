@@ -2,7 +2,7 @@
 //! D77), and what a start makes of it.
 
 use crate::support::terminal::Terminal;
-use crate::support::{Outcome, Sandbox};
+use crate::support::{Outcome, Sandbox, wait_until};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -145,6 +145,9 @@ fn passwords_are_asked_for_and_not_shown() {
     terminal.wait_for("ORG_CERTIFIERPASSWORD (once more): ");
     terminal.type_in("secretOther\n");
     terminal.wait_for("The two differ");
+    // Until it asks again what is typed can be seen.
+    let asked = || terminal.count("ORG_CERTIFIERPASSWORD (not shown): ") == 2;
+    wait_until("it asks again", asked);
     // Typed ahead and pasted lines belong to the questions that follow.
     terminal.type_in("secretTwo\nsecretTwo\n");
     terminal.wait_for("ADMIN_LASTNAME: ");

@@ -2,6 +2,7 @@
 
 use super::{as_root, host};
 use crate::standin::Limit;
+use crate::standin::processes::signal;
 use crate::support::Sandbox;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -184,19 +185,19 @@ fn exit_codes_pass_through() {
 
 fn a_signal_to_roots_process() {
     let sandbox = host();
-    sandbox.mode("shutdown_delay=3\n");
     as_root(&sandbox, &["start"]).run().code(0);
     sandbox.wait_up();
-    let stop = as_root(&sandbox, &["stop"]).spawn();
-    crate::support::wait_until("the server stops", || {
-        sandbox.console().contains("Server shutdown requested")
-    });
+    let server = sandbox.launch().pid;
+    signal(server, libc::SIGSTOP);
+    let mut stop = as_root(&sandbox, &["stop"]).spawn();
+    stop.wait_says("Waiting for the shutdown to complete");
     // runuser minds it a moment after its child has begun.
     stop.wait_login_minds(libc::SIGTERM);
     stop.signal(libc::SIGTERM);
     stop.outcome()
         .code(128 + libc::SIGTERM)
         .stderr_has("SIGTERM");
+    signal(server, libc::SIGCONT);
     as_root(&sandbox, &["stop"]).run().code(0);
     assert!(sandbox.processes().is_empty());
 }
