@@ -33,6 +33,7 @@ fn of_a_servers_life() {
         .stdout_has("already")
         .quiet();
     sandbox.run(&["restart"]).code(0).quiet();
+    sandbox.wait_up();
     sandbox.down().quiet();
     sandbox.run(&["restart"]).code(0).quiet();
     sandbox.down();
@@ -40,7 +41,7 @@ fn of_a_servers_life() {
 
 /// D21.
 fn a_server_that_stays_is_150_and_is_remembered() {
-    let sandbox = Sandbox::with(&[("DOMINO_SHUTDOWN_TIMEOUT", "1")]);
+    let mut sandbox = Sandbox::with(&[("DOMINO_SHUTDOWN_TIMEOUT", "1")]);
     sandbox.mode("ignore_quit=1\n");
     sandbox.up();
     sandbox
@@ -52,6 +53,7 @@ fn a_server_that_stays_is_150_and_is_remembered() {
     // Nothing has recovered the databases meanwhile.
     sandbox.run(&["stop"]).code(150);
     sandbox.mode("");
+    sandbox.set("DOMINO_SHUTDOWN_TIMEOUT", "20");
     sandbox.up();
     sandbox.down();
     sandbox.run(&["stop"]).code(0);
@@ -83,12 +85,8 @@ fn a_server_that_died_is_not_called_good() {
 /// D10: the original's start answers 0.
 fn a_server_that_dies_at_once_is_1() {
     for mode in ["die_after_start=0\nexit_code=7\n", "die_after_start=0.3\n"] {
-        let mut sandbox = Sandbox::new();
-        sandbox.forget("DOMINO_SETTLE_SECONDS");
-        if mode.contains("0.3") {
-            // It dies some time after its start, and a busy machine adds to that.
-            sandbox.set("DOMINO_SETTLE_SECONDS", "5");
-        }
+        // A busy machine adds to the time until it dies.
+        let sandbox = Sandbox::with(&[("DOMINO_SETTLE_SECONDS", "10")]);
         sandbox.mode(mode);
         let outcome = sandbox.run(&["start"]).code(1);
         let outcome = outcome.stderr_has("unable to continue, see the log");

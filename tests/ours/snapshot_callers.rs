@@ -2,7 +2,7 @@
 //! scripts that `snapshot install` wrote, as real processes around a stand-in
 //! server.
 
-use super::snapshot::{back, no_keeper, stopping};
+use super::snapshot::{HELD, back, go_on, no_keeper, stopping};
 use super::snapshot_install::{host, put};
 use crate::support::command::Command;
 use crate::support::{Sandbox, holds, spawned, wait_until};
@@ -146,15 +146,17 @@ fn azure_gives_up_while_pre_still_runs() {
     let sandbox = host();
     installed(&sandbox, &["azure"]);
     let mut azure = Azure::new(&sandbox);
-    sandbox.mode("shutdown_delay=3\n");
+    sandbox.mode(HELD);
     sandbox.up();
     azure.timeout = Duration::from_millis(500);
     let mut pre = azure.start("preScriptLocation");
     stopping(&sandbox);
     assert_eq!(azure.wait(&mut pre), None);
-    azure.timeout = Duration::from_secs(20);
-    assert_eq!(azure.run("postScriptLocation"), Some(152));
+    azure.timeout = Duration::from_secs(60);
+    let mut post = azure.start("postScriptLocation");
     assert_eq!(azure.wait(&mut pre), Some(152));
+    go_on(&sandbox);
+    assert_eq!(azure.wait(&mut post), Some(152));
     undone(&sandbox);
     assert_eq!(sandbox.launches().len(), 2);
     sandbox.down();
@@ -234,15 +236,16 @@ fn qemu_reads_a_hook_to_its_end() {
 
 fn qemu_has_no_thaw_after_a_failed_hook() {
     let sandbox = host();
-    installed(&sandbox, &["qemu", "--budget=1"]);
+    installed(&sandbox, &["qemu", "--budget=5"]);
     let hook = sandbox.root.join("etc/qemu/fsfreeze-hook");
-    sandbox.mode("shutdown_delay=6\n");
+    sandbox.mode(HELD);
     sandbox.up();
     let (frozen, said, _) = qemu_hook(&sandbox, &hook, "freeze");
     let console = sandbox.console();
     assert_eq!(frozen, 152, "{said}");
     // It has not waited for the shutdown.
     assert!(!console.contains("Server shutdown complete"), "{said}");
+    go_on(&sandbox);
     undone(&sandbox);
     sandbox.down();
 }
@@ -258,7 +261,7 @@ fn qemu_wrapper_is_called_and_undone() {
     put(&sandbox, "etc/qemu/fsfreeze-hook", &wrapper, 0o755);
     let own = sandbox.directory("own");
     put(&sandbox, "usr/sbin/qemu-ga", "", 0o755);
-    installed(&sandbox, &["qemu", "--budget=1"]);
+    installed(&sandbox, &["qemu", "--budget=60"]);
     let hook = sandbox.root.join("etc/qemu/rc_domino-fsfreeze-hook");
     let called = || fs::read_to_string(&calls).unwrap_or_default();
     assert!(own.exists());
@@ -269,11 +272,13 @@ fn qemu_wrapper_is_called_and_undone() {
     assert_eq!(qemu_hook(&sandbox, &hook, "thaw").0, 0);
     assert_eq!(called(), "freeze\nthaw\n");
     back(&sandbox);
-    sandbox.mode("shutdown_delay=3\n");
+    installed(&sandbox, &["qemu", "--budget=5"]);
+    sandbox.mode(HELD);
     sandbox.down();
     sandbox.up();
     assert_eq!(qemu_hook(&sandbox, &hook, "freeze").0, 152);
     assert_eq!(called(), "freeze\nthaw\nfreeze\nthaw\n");
+    go_on(&sandbox);
     undone(&sandbox);
     sandbox.down();
 }
@@ -286,29 +291,23 @@ fn vmware_ends_a_script_by_signal() {
     let script = sandbox
         .root
         .join("etc/vmware-tools/backupScripts.d/90-rc_domino");
-    sandbox.mode("shutdown_delay=3\n");
-    sandbox.up();
     for signal in [libc::SIGTERM, libc::SIGKILL] {
+        sandbox.mode(HELD);
+        sandbox.up();
         let _ = fs::remove_file(sandbox.root.join("var/lib/rc_domino/history.jsonl"));
         let launches = sandbox.launches().len();
-        let stops = || {
-            sandbox
-                .console()
-                .matches("Server shutdown requested")
-                .count()
-        };
-        let before = stops();
         let mut freeze = Command::new(&sandbox, script.clone()).arg("freeze").spawn();
-        wait_until("it stops the server", || stops() > before);
+        stopping(&sandbox);
         let sent = Instant::now();
         freeze.signal(signal);
         wait_until("it ends", || !freeze.is_running());
         assert!(sent.elapsed() < Duration::from_secs(5));
         assert_ne!(freeze.outcome().code, 0);
+        go_on(&sandbox);
         undone(&sandbox);
         assert_eq!(sandbox.launches().len(), launches + 1);
+        sandbox.down();
     }
-    sandbox.down();
 }
 
 fn vmware_words() {

@@ -1,7 +1,7 @@
 //! Freezes that go wrong: time, signals, killed processes, a full /run, a
 //! reboot. Never a server left down, never a 0 for what is not whole.
 
-use super::snapshot::{back, keeper, no_keeper, record, stopping};
+use super::snapshot::{HELD, back, freeze_under_way, go_on, keeper, no_keeper, record};
 use crate::support::{Running, Sandbox, holds, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -37,15 +37,10 @@ fn signal(running: &Running, signal: Signal) {
     kill(Pid::from_raw(running.pid()), signal).unwrap();
 }
 
-fn slow(seconds: f64) -> Sandbox {
-    let sandbox = Sandbox::new();
-    sandbox.mode(&format!("shutdown_delay={seconds}\n"));
-    sandbox.up();
-    sandbox
-}
-
-/// The undone freeze is told to the thaw that comes later.
+/// The freeze is undone once its shutdown has ended, and that is told to the
+/// thaw that comes later.
 fn undone(sandbox: &Sandbox) {
+    go_on(sandbox);
     back(sandbox);
     sandbox
         .run(&["snapshot", "thaw"])
@@ -53,14 +48,15 @@ fn undone(sandbox: &Sandbox) {
         .stderr_has("do not trust");
     sandbox.run(&["snapshot", "thaw"]).code(1);
     assert_eq!(sandbox.launches().len(), 2, "one start each");
-    sandbox.mode("");
     sandbox.down();
 }
 
 fn a_spent_budget_is_undone() {
-    let sandbox = slow(6.0);
+    let sandbox = Sandbox::new();
+    sandbox.mode(HELD);
+    sandbox.up();
     let outcome = sandbox
-        .run(&["snapshot", "freeze", "--budget=1"])
+        .run(&["snapshot", "freeze", "--budget=5"])
         .code(152)
         .stderr_has("undone");
     // It has not waited for the shutdown.
@@ -70,9 +66,8 @@ fn a_spent_budget_is_undone() {
 
 fn a_signal_is_answered_at_once_and_undone() {
     for which in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
-        let sandbox = slow(2.0);
-        let freeze = sandbox.command(&["snapshot", "freeze"]).spawn();
-        stopping(&sandbox);
+        let sandbox = Sandbox::new();
+        let freeze = freeze_under_way(&sandbox);
         signal(&freeze, which);
         freeze.outcome().code(152);
         undone(&sandbox);
@@ -80,9 +75,8 @@ fn a_signal_is_answered_at_once_and_undone() {
 }
 
 fn a_killed_caller_is_undone() {
-    let sandbox = slow(1.5);
-    let freeze = sandbox.command(&["snapshot", "freeze"]).spawn();
-    stopping(&sandbox);
+    let sandbox = Sandbox::new();
+    let freeze = freeze_under_way(&sandbox);
     signal(&freeze, Signal::SIGKILL);
     freeze.outcome().code(137);
     undone(&sandbox);
@@ -97,8 +91,9 @@ fn a_caller_that_goes_before_the_seal_is_undone() {
     sandbox.own(&directory.join("history.lock"));
     sandbox.up();
     lock.lock().unwrap();
+    // The keeper waits 5 s for the history.
     sandbox
-        .run(&["snapshot", "freeze", "--budget=2"])
+        .run(&["snapshot", "freeze", "--budget=4"])
         .code(152)
         .stderr_has("undone");
     lock.unlock().unwrap();
@@ -121,16 +116,18 @@ fn a_killed_keeper_is_taken_over() {
 
 /// Without a service manager too: its second begins another, and it its own.
 fn a_killed_keeper_still_brings_the_server_back() {
-    let sandbox = Sandbox::with(&[("DOMINO_SNAPSHOT_MAX_DOWNTIME", "8")]);
+    let sandbox = Sandbox::with(&[("DOMINO_SNAPSHOT_MAX_DOWNTIME", "20")]);
     sandbox.up();
     sandbox.run(&["snapshot", "freeze"]).code(0);
+    let mut old = 0;
     for _ in 0..3 {
-        let old = keeper(&sandbox).unwrap();
-        kill(Pid::from_raw(old), Signal::SIGKILL).unwrap();
-        wait_until("another one keeps", || {
-            keeper(&sandbox).is_some_and(|pid| pid != old)
+        let mut new = old;
+        wait_until("another one keeps, and has its second", || {
+            new = keeper(&sandbox).unwrap_or(old);
+            new != old && !tool(&sandbox, &new.to_string()).is_empty()
         });
-        std::thread::sleep(Duration::from_millis(300));
+        old = new;
+        kill(Pid::from_raw(old), Signal::SIGKILL).unwrap();
     }
     back(&sandbox);
     sandbox.run(&["snapshot", "thaw"]).code(152);
@@ -145,9 +142,8 @@ fn no_longer(pid: i32) {
 }
 
 fn a_keeper_killed_while_it_freezes() {
-    let sandbox = slow(1.5);
-    let freeze = sandbox.command(&["snapshot", "freeze"]).spawn();
-    stopping(&sandbox);
+    let sandbox = Sandbox::new();
+    let freeze = freeze_under_way(&sandbox);
     let old = keeper(&sandbox).unwrap();
     kill(Pid::from_raw(old), Signal::SIGKILL).unwrap();
     freeze.outcome().code(152);
@@ -156,9 +152,8 @@ fn a_keeper_killed_while_it_freezes() {
 
 /// The server has been told to quit: it runs now and is gone a moment later.
 fn a_killed_stop_is_finished_before_the_start() {
-    let sandbox = slow(1.5);
-    let freeze = sandbox.command(&["snapshot", "freeze"]).spawn();
-    stopping(&sandbox);
+    let sandbox = Sandbox::new();
+    let freeze = freeze_under_way(&sandbox);
     for pid in tool(&sandbox, "stop") {
         kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
     }
@@ -187,19 +182,22 @@ fn a_thaw_that_gives_up_changes_nothing() {
     let mut sandbox = Sandbox::new();
     sandbox.up();
     sandbox.run(&["snapshot", "freeze"]).code(0);
-    sandbox.set("DOMINO_SETTLE_SECONDS", "4");
+    let go = sandbox.base.join("go");
+    let wait = format!("until [ -e '{}' ]; do sleep 0.05; done", go.display());
+    sandbox.hook("DOMINO_PRE_STARTUP_SCRIPT", &wait);
     let thaw = sandbox
-        .run(&["snapshot", "thaw", "--budget=1"])
+        .run(&["snapshot", "thaw", "--budget=4"])
         .code(152)
         .stderr_has("comes back all the same");
     // The start goes on without it.
     assert!(keeper(&sandbox).is_some(), "{thaw}");
+    fs::write(&go, "").unwrap();
     back(&sandbox);
     sandbox.down();
 }
 
 fn no_thaw_came() {
-    let sandbox = Sandbox::with(&[("DOMINO_SNAPSHOT_MAX_DOWNTIME", "5")]);
+    let sandbox = Sandbox::with(&[("DOMINO_SNAPSHOT_MAX_DOWNTIME", "10")]);
     sandbox.up();
     sandbox.run(&["snapshot", "freeze"]).code(0);
     assert!(sandbox.processes().is_empty());
@@ -218,8 +216,11 @@ fn no_thaw_came() {
 
 /// The time counts from the answer: a long shutdown is no missing thaw.
 fn a_shutdown_longer_than_the_deadline() {
-    let sandbox = Sandbox::with(&[("DOMINO_SNAPSHOT_MAX_DOWNTIME", "6")]);
-    sandbox.mode("shutdown_delay=7\n");
+    let sandbox = Sandbox::with(&[
+        ("DOMINO_SNAPSHOT_MAX_DOWNTIME", "10"),
+        ("DOMINO_SHUTDOWN_TIMEOUT", "60"),
+    ]);
+    sandbox.mode("shutdown_delay=11\n");
     sandbox.up();
     sandbox.run(&["snapshot", "freeze"]).code(0);
     std::thread::sleep(Duration::from_millis(800));
@@ -244,13 +245,15 @@ fn never_is_never() {
 }
 
 fn a_stop_by_force_is_no_freeze() {
-    let sandbox = Sandbox::with(&[("DOMINO_SHUTDOWN_TIMEOUT", "1")]);
+    let mut sandbox = Sandbox::with(&[("DOMINO_SHUTDOWN_TIMEOUT", "1")]);
     sandbox.mode("ignore_quit=1\n");
     sandbox.up();
     sandbox.run(&["snapshot", "freeze"]).code(150);
     back(&sandbox);
     sandbox.run(&["snapshot", "thaw"]).code(152);
     sandbox.mode("");
+    sandbox.set("DOMINO_SHUTDOWN_TIMEOUT", "20");
+    sandbox.wait_up();
     sandbox.down();
 }
 
@@ -259,7 +262,7 @@ fn force_kills_and_says_so() {
     sandbox.mode("ignore_quit=1\n");
     sandbox.up();
     sandbox
-        .run(&["snapshot", "freeze", "--budget=1", "--force"])
+        .run(&["snapshot", "freeze", "--budget=4", "--force"])
         .code(150)
         .stderr_has("by force");
     assert!(sandbox.processes().is_empty());
@@ -384,12 +387,13 @@ fn a_start_that_fails_is_tried_again() {
     sandbox.up();
     sandbox.run(&["snapshot", "freeze"]).code(0);
     // Long enough for the server's end to fall into it.
-    sandbox.set("DOMINO_SETTLE_SECONDS", "3");
+    sandbox.set("DOMINO_SETTLE_SECONDS", "10");
     sandbox.mode("die_after_start=0\n");
     sandbox
         .run(&["snapshot", "thaw"])
         .code(1)
         .stderr_has("trying again");
+    sandbox.set("DOMINO_SETTLE_SECONDS", "0.1");
     sandbox.mode("");
     back(&sandbox);
     sandbox.down();

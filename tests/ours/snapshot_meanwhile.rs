@@ -1,8 +1,9 @@
 //! What is done to a server between its freeze and its thaw, by people and by
 //! other programs.
 
-use super::snapshot::{back, freeze_under_way, keeper, no_keeper, record};
+use super::snapshot::{back, freeze_under_way, go_on, keeper, no_keeper, record};
 use super::snapshot_faults::tool;
+use crate::standin::processes::signal;
 use crate::support::command::Command;
 use crate::support::{Running, Sandbox, run_directory, wait_until};
 use std::fs;
@@ -112,38 +113,51 @@ fn a_state_directory_that_is_removed_costs_no_server() {
 
 fn a_start_that_waits_for_the_freeze_spoils_it() {
     let sandbox = Sandbox::new();
-    let freeze = freeze_under_way(&sandbox, "1.5");
-    let start = sandbox.command(&["start"]).spawn();
+    let freeze = freeze_under_way(&sandbox);
+    let mut start = sandbox.command(&["start"]).spawn();
+    start.wait_says("to finish");
+    go_on(&sandbox);
     freeze.outcome().code(0);
     start.outcome().code(0);
     assert_eq!(sandbox.servers().len(), 1);
     sandbox.run(&["snapshot", "thaw"]).code(152);
     back(&sandbox);
     assert_eq!(sandbox.launches().len(), 2);
-    sandbox.mode("");
     sandbox.down();
 }
 
-/// A sandbox whose start compacts for so many seconds, begun.
-fn compacting(seconds: u32) -> (Sandbox, Running) {
+/// A sandbox whose starts compact.
+fn compacting() -> Sandbox {
     let sandbox = Sandbox::with(&[("DOMINO_START_COMPACT_OPTIONS", "-c")]);
-    sandbox.mode(&format!("compact_delay={seconds}\n"));
+    sandbox.mode("compact_delay=4\n");
+    sandbox
+}
+
+/// A start that is at its compaction; that goes on when this process does.
+fn start_under_way(sandbox: &Sandbox) -> (Running, i32) {
+    let before = sandbox.calls("compact").len();
     let start = sandbox.command(&["start"]).spawn();
-    wait_until("it compacts", || !sandbox.calls("compact").is_empty());
-    (sandbox, start)
+    wait_until("it compacts", || sandbox.calls("compact").len() > before);
+    let compact = sandbox.calls("compact")[before].pid;
+    signal(compact, libc::SIGSTOP);
+    (start, compact)
 }
 
 fn a_start_under_way_is_waited_for_and_left_alone() {
-    let (sandbox, start) = compacting(4);
-    sandbox.run(&["snapshot", "freeze", "--budget=1"]).code(152);
+    let sandbox = compacting();
+    let (start, compact) = start_under_way(&sandbox);
+    sandbox.run(&["snapshot", "freeze", "--budget=4"]).code(152);
+    signal(compact, libc::SIGCONT);
     start.outcome().code(0);
     sandbox.wait_up();
     no_keeper(&sandbox);
     assert_eq!(sandbox.launches().len(), 1);
     sandbox.down();
-    let start = sandbox.command(&["start"]).spawn();
-    wait_until("it compacts", || sandbox.calls("compact").len() > 1);
-    sandbox.run(&["snapshot", "freeze"]).code(0);
+    let (start, compact) = start_under_way(&sandbox);
+    let freeze = sandbox.command(&["snapshot", "freeze"]).spawn();
+    looking(&sandbox);
+    signal(compact, libc::SIGCONT);
+    freeze.outcome().code(0);
     start.outcome().code(0);
     assert!(sandbox.processes().is_empty());
     sandbox.run(&["snapshot", "thaw"]).code(0);
@@ -151,15 +165,21 @@ fn a_start_under_way_is_waited_for_and_left_alone() {
     sandbox.down();
 }
 
+/// Waits until the keeper looks at the server for a freeze, which waits for the
+/// start's lock.
+fn looking(sandbox: &Sandbox) {
+    wait_until("the keeper has its freeze", || {
+        !tool(sandbox, "__snapshot-facts").is_empty()
+    });
+}
+
 fn a_thaw_does_not_wait_for_what_was_not_touched() {
-    let (sandbox, mut start) = compacting(6);
+    let sandbox = compacting();
+    let (mut start, compact) = start_under_way(&sandbox);
     let freeze = sandbox
         .command(&["snapshot", "freeze", "--caller=azure"])
         .spawn();
-    // It looks at the server for the freeze, and waits for the start's lock.
-    wait_until("the keeper has its freeze", || {
-        !tool(&sandbox, "__snapshot-facts").is_empty()
-    });
+    looking(&sandbox);
     sandbox
         .run(&["snapshot", "thaw", "--caller=qemu"])
         .code(153);
@@ -168,6 +188,7 @@ fn a_thaw_does_not_wait_for_what_was_not_touched() {
         .code(152);
     assert!(start.is_running(), "{thaw}");
     freeze.outcome().code(152);
+    signal(compact, libc::SIGCONT);
     start.outcome().code(0);
     no_keeper(&sandbox);
     assert_eq!(sandbox.servers().len(), 1);
@@ -177,15 +198,15 @@ fn a_thaw_does_not_wait_for_what_was_not_touched() {
 /// As on a machine that is paused: the answer does not arrive.
 fn a_stopped_caller_is_undone() {
     let sandbox = Sandbox::new();
-    let freeze = freeze_under_way(&sandbox, "1");
-    freeze.signal(nix::libc::SIGSTOP);
+    let freeze = freeze_under_way(&sandbox);
+    freeze.signal(libc::SIGSTOP);
+    go_on(&sandbox);
     wait_until("the server is back", || {
         sandbox.launches().len() == 2 && sandbox.servers().len() == 1
     });
-    freeze.signal(nix::libc::SIGCONT);
+    freeze.signal(libc::SIGCONT);
     freeze.outcome().code(152);
     no_keeper(&sandbox);
-    sandbox.mode("");
     sandbox.down();
 }
 
@@ -203,10 +224,10 @@ fn an_answer_that_is_read_too_late() {
     });
     // It has said that the answer arrived, and waits for the seal.
     std::thread::sleep(Duration::from_millis(300));
-    freeze.signal(nix::libc::SIGSTOP);
+    freeze.signal(libc::SIGSTOP);
     lock.unlock().unwrap();
     wait_until("the server is back", || sandbox.servers().len() == 1);
-    freeze.signal(nix::libc::SIGCONT);
+    freeze.signal(libc::SIGCONT);
     freeze.outcome().code(152);
     no_keeper(&sandbox);
     sandbox.down();

@@ -1,6 +1,7 @@
 //! A server that did not close its databases is never called down and well,
 //! however it ended: the promise's other half.
 
+use super::snapshot::{HELD, go_on, stopping};
 use crate::standin::processes::kill_and_wait;
 use crate::support::{Sandbox, wait_until};
 use std::fs;
@@ -21,15 +22,14 @@ scenarios![
 /// The kernel's out-of-memory killer writes nothing into the console log.
 fn a_server_killed_while_it_shuts_down() {
     let sandbox = Sandbox::new();
-    sandbox.mode("shutdown_delay=8\n");
+    sandbox.mode(HELD);
     sandbox.up();
     let stop = sandbox.command(&["stop"]).spawn();
-    wait_until("the server stops", || {
-        sandbox.console().contains("Server shutdown requested")
-    });
+    stopping(&sandbox);
     kill_and_wait(&sandbox.processes());
     stop.outcome().code(151).stderr_has("not closed cleanly");
     sandbox.run(&["stop"]).code(150);
+    sandbox.mode("");
     sandbox.up();
     sandbox.down();
 }
@@ -38,18 +38,15 @@ fn a_server_killed_while_it_shuts_down() {
 /// but the kernel knows that it did not end by itself.
 fn a_server_killed_at_the_very_end() {
     let sandbox = Sandbox::new();
-    sandbox.mode("shutdown_delay=3\n");
+    sandbox.mode(HELD);
     sandbox.up();
     let server = sandbox.servers();
     let stop = sandbox.command(&["stop"]).spawn();
-    wait_until("the server stops", || {
-        sandbox.console().contains("Server shutdown requested")
-    });
-    let mut others = sandbox.processes();
-    others.retain(|pid| !server.contains(pid));
+    wait_until("all but Tika has ended", || sandbox.processes().len() == 2);
     kill_and_wait(&server);
-    kill_and_wait(&others);
+    // As long as Tika runs the stop does not look at it.
     sandbox.file("pid.nbf", "");
+    go_on(&sandbox);
     stop.outcome().code(151).stderr_has("not closed cleanly");
     sandbox.run(&["stop"]).code(150).stderr_has("signal 9");
 }
@@ -58,17 +55,16 @@ fn a_server_killed_at_the_very_end() {
 /// server wrote before it died tells all the same.
 fn a_crash_that_only_the_log_tells() {
     let sandbox = Sandbox::new();
-    sandbox.mode("shutdown_delay=1.5\n");
+    sandbox.mode(HELD);
     sandbox.up();
     let stop = sandbox.command(&["stop"]).spawn();
-    wait_until("the server stops", || {
-        sandbox.console().contains("Server shutdown requested")
-    });
+    stopping(&sandbox);
     let mut log = fs::File::options()
         .append(true)
         .open(sandbox.log())
         .unwrap();
     log.write_all(b"NSD is in progress ....\n").unwrap();
+    go_on(&sandbox);
     stop.outcome().code(151).stderr_has("do not trust");
     assert!(!sandbox.data.join("pid.nbf").exists());
     sandbox.run(&["stop"]).code(150);
@@ -76,17 +72,17 @@ fn a_crash_that_only_the_log_tells() {
 
 /// It is the start that comes up which recovers the databases.
 fn a_start_that_fails_recovers_nothing() {
-    let sandbox = Sandbox::with(&[
-        ("DOMINO_SETTLE_SECONDS", "2"),
-        ("DOMINO_SHUTDOWN_TIMEOUT", "1"),
-    ]);
+    let mut sandbox = Sandbox::with(&[("DOMINO_SHUTDOWN_TIMEOUT", "1")]);
     sandbox.mode("ignore_quit=1\n");
     sandbox.up();
     sandbox.run(&["stop"]).code(150);
     sandbox.mode("die_after_start=0\n");
+    sandbox.set("DOMINO_SETTLE_SECONDS", "10");
     sandbox.run(&["start"]).code(1);
     sandbox.run(&["stop"]).code(150).stderr_has("by force");
     sandbox.mode("");
+    sandbox.set("DOMINO_SETTLE_SECONDS", "0.1");
+    sandbox.set("DOMINO_SHUTDOWN_TIMEOUT", "20");
     sandbox.up();
     sandbox.down();
     sandbox.run(&["stop"]).code(0);
@@ -94,11 +90,12 @@ fn a_start_that_fails_recovers_nothing() {
 
 /// After a bad end the server was started by hand, past this program.
 fn a_clean_stop_ends_an_old_story() {
-    let sandbox = Sandbox::with(&[("DOMINO_SHUTDOWN_TIMEOUT", "2")]);
+    let mut sandbox = Sandbox::with(&[("DOMINO_SHUTDOWN_TIMEOUT", "1")]);
     sandbox.mode("ignore_quit=1\n");
     sandbox.up();
     sandbox.run(&["stop"]).code(150);
     sandbox.mode("");
+    sandbox.set("DOMINO_SHUTDOWN_TIMEOUT", "20");
     let by_hand = crate::support::command::Command::new(&sandbox, sandbox.lotus.join("bin/server"))
         .env("PATH", format!("{}:/usr/bin:/bin", sandbox.data.display()))
         .spawn();
