@@ -29,7 +29,9 @@ const LANES: u64 = 4;
 const PAGES: u64 = 8;
 
 /// DOMINO_SNAPSHOT_MAX_DOWNTIME, in seconds.
-const DOWNTIME: u64 = 4;
+const DOWNTIME: u64 = 10;
+
+const TIMEOUT: &str = "DOMINO_SHUTDOWN_TIMEOUT";
 
 /// How long after its deadline a server may take to be up: a stop that ends by
 /// force, a start that waits for it, and a busy machine.
@@ -107,10 +109,8 @@ fn cycles_with_a_random_fault_each() {
         for lane in 0..LANES {
             scope.spawn(move || {
                 let mut dice = Dice(seed.wrapping_add(lane.wrapping_mul(0x9E37_79B9)) | 1);
-                let sandbox = Sandbox::with(&[
-                    ("DOMINO_SNAPSHOT_MAX_DOWNTIME", &DOWNTIME.to_string()),
-                    ("DOMINO_SHUTDOWN_TIMEOUT", "4"),
-                ]);
+                let downtime = DOWNTIME.to_string();
+                let mut sandbox = Sandbox::with(&[("DOMINO_SNAPSHOT_MAX_DOWNTIME", &downtime)]);
                 for number in (lane..cycles).step_by(LANES as usize) {
                     let mut fault = FAULTS[dice.below(FAULTS.len() as u64) as usize];
                     let mut up = dice.below(4) > 0;
@@ -119,6 +119,10 @@ fn cycles_with_a_random_fault_each() {
                     if sound {
                         (fault, up) = (Fault::None, true);
                     }
+                    sandbox.forget(TIMEOUT);
+                    // No other shutdown is to end by force.
+                    let hung = fault == Fault::Hung;
+                    sandbox.set(TIMEOUT, if hung { "8" } else { "30" });
                     let label = format!("seed {seed}, cycle {number}: {fault:?}, up {up}");
                     Cycle {
                         sandbox: &sandbox,

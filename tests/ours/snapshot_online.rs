@@ -107,7 +107,7 @@ fn a_server_that_is_down_needs_no_backup_mode() {
 fn a_budget_that_is_spent_releases_backup_mode() {
     let sandbox = online();
     sandbox.mode("backup_delay=30\n");
-    sandbox.run(&["snapshot", "freeze", "--budget=1"]).code(152);
+    sandbox.run(&["snapshot", "freeze", "--budget=5"]).code(152);
     no_keeper(&sandbox);
     assert!(!sandbox.data.join(LOCK).exists());
     sandbox.mode("");
@@ -117,7 +117,7 @@ fn a_budget_that_is_spent_releases_backup_mode() {
 
 fn a_killed_caller_releases_backup_mode() {
     let sandbox = online();
-    sandbox.mode("backup_delay=3\n");
+    sandbox.mode("backup_delay=6\n");
     let freeze = sandbox.command(&["snapshot", "freeze"]).spawn();
     crate::support::wait_until("it is asked for", || sandbox.data.join(LOCK).exists());
     kill(Pid::from_raw(freeze.pid()), Signal::SIGKILL).unwrap();
@@ -144,7 +144,7 @@ fn backup_mode_lost_before_the_thaw() {
 
 fn no_thaw_releases_backup_mode() {
     let mut sandbox = online();
-    sandbox.set("DOMINO_SNAPSHOT_MAX_DOWNTIME", "1");
+    sandbox.set("DOMINO_SNAPSHOT_MAX_DOWNTIME", "6");
     sandbox.run(&["snapshot", "freeze"]).code(0);
     released(&sandbox);
     sandbox.run(&["snapshot", "thaw"]).code(152);

@@ -45,7 +45,7 @@ fn all<'a>(sandbox: &'a Sandbox, arguments: &[&str]) -> Command<'a> {
 }
 
 fn up(members: &[Partition]) {
-    wait_until("all run", || members.iter().all(Partition::runs));
+    wait_until("all are up", || members.iter().all(Partition::is_up));
 }
 
 fn every_server_or_none() {
@@ -62,8 +62,8 @@ fn every_server_or_none() {
         .code(0);
     up(&members);
     // One that does not end in time spoils it for all.
-    members[1].mode("shutdown_delay=4\n");
-    all(&sandbox, &["snapshot", "freeze", "--budget=2"])
+    members[1].mode("shutdown_delay=16\n");
+    all(&sandbox, &["snapshot", "freeze", "--budget=8"])
         .run()
         .code(152)
         .stderr_has("those that were are brought back");
@@ -81,7 +81,7 @@ fn a_killed_caller_leaves_no_server_down() {
     let (sandbox, members) = two();
     all(&sandbox, &["start", "--wait"]).run().code(0);
     for member in &members {
-        member.mode("shutdown_delay=4\n");
+        member.mode("shutdown_delay=6\n");
     }
     let freeze = all(&sandbox, &["snapshot", "freeze"]).spawn();
     wait_until("all are told to quit", || {
