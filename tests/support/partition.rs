@@ -42,9 +42,10 @@ impl Partition {
         fs::write(self.data.join("standin.mode"), text).unwrap();
     }
 
-    /// Whether a process of it runs.
+    /// Whether a process of it runs, or is about to.
     pub fn runs(&self) -> bool {
-        !processes::under(&self.lotus, None).is_empty()
+        !processes::on_their_way(&self.lotus).is_empty()
+            || !processes::under(&self.lotus, None).is_empty()
     }
 
     /// Whether its log says that the server is ready.
