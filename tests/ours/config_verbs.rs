@@ -114,7 +114,7 @@ fn listcfg_tells_where_each_value_stands() {
     for name in ["DOMINO_TZ", "DOMINO_SCRIPT_VERBOSE_INFO"] {
         assert_eq!(entry(name)["source"], "environment", "{name}");
     }
-    assert_eq!(entry("DOMINO_SHUTDOWN_TIMEOUT")["value"], "20");
+    assert_eq!(entry("DOMINO_SHUTDOWN_TIMEOUT")["value"], "60");
     assert_eq!(entry("DOMINO_UMASK")["value"], serde_json::Value::Null);
     sandbox.run(&["listcfg", "--json"]).code(2);
 }

@@ -625,6 +625,7 @@ fn a_grace_that_is_too_short_is_said() {
 fn what_comes_before_the_shutdown_needs_grace_too() {
     let sandbox = sandbox(&[
         ("DOMINO_TERMINATION_GRACE", "60"),
+        ("DOMINO_SHUTDOWN_TIMEOUT", "20"),
         ("DOMINO_PRE_SHUTDOWN_COMMAND", "show users"),
         ("DOMINO_PRE_SHUTDOWN_DELAY", "40"),
     ]);

@@ -122,7 +122,7 @@ impl Sandbox {
         self.line(b"DOMINO_PID_FILE=", &quoted(pid_file.as_os_str()));
         for (name, value) in [
             ("DOMINO_CONFIGURED", "yes"),
-            ("DOMINO_SHUTDOWN_TIMEOUT", "20"),
+            ("DOMINO_SHUTDOWN_TIMEOUT", "60"),
             ("DOMINO_SCRIPT_VERBOSE_INFO", "no"),
             ("DOMINO_SETTLE_SECONDS", "0.1"),
         ] {
