@@ -166,6 +166,8 @@ fn interactive(
             }
         }
     }
+    // A line that came as it ended waits for it, and its thread with that line.
+    drop(editor);
     drop(background);
     Ok(Exit::Done)
 }
