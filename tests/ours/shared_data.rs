@@ -140,14 +140,7 @@ fn what_a_server_left_behind_does_not_keep_the_next_one_down() {
     let shell = crate::support::command::Command::new(&sandbox, "/bin/sh".into());
     let mut command = shell.args(&["-c", "exec sleep 30"]).prepared();
     assert!(crate::standin::processes::under(&sandbox.lotus, None).len() > 1);
-    // SAFETY: flock on a descriptor that is open.
-    let locked = unsafe {
-        libc::flock(
-            std::os::fd::AsRawFd::as_raw_fd(&input),
-            libc::LOCK_SH | libc::LOCK_NB,
-        )
-    };
-    assert_eq!(locked, 0);
+    input.try_lock_shared().unwrap();
     let mut left = crate::support::spawned(command.stdin(input));
     drop(command);
     sandbox.down();
@@ -163,14 +156,7 @@ fn a_data_directory_that_runs_elsewhere_is_left_alone() {
     let sandbox = Sandbox::new();
     let input = sandbox.file("notes.input", "");
     let held = fs::File::open(&input).unwrap();
-    // SAFETY: flock on a descriptor that is open.
-    let locked = unsafe {
-        libc::flock(
-            std::os::fd::AsRawFd::as_raw_fd(&held),
-            libc::LOCK_SH | libc::LOCK_NB,
-        )
-    };
-    assert_eq!(locked, 0);
+    held.try_lock_shared().unwrap();
     for round in 0..2 {
         if round == 1 {
             foreign(&sandbox);
