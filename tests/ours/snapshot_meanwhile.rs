@@ -5,7 +5,7 @@ use super::snapshot::{back, freeze_under_way, go_on, keeper, no_keeper, record};
 use super::snapshot_faults::tool;
 use crate::standin::processes::signal;
 use crate::support::command::Command;
-use crate::support::{Running, Sandbox, run_directory, wait_until};
+use crate::support::{Running, Sandbox, holds, run_directory, wait_until};
 use std::fs;
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ scenarios![
     an_answer_that_is_read_too_late,
     without_any_descriptor,
     a_state_directory_that_is_removed_costs_no_server,
+    a_thaw_while_the_server_returns_after_that,
+    a_thaw_that_comes_as_the_freeze_ends,
 ];
 
 fn a_server_that_was_down_and_was_started_spoils_the_snapshot() {
@@ -108,6 +110,52 @@ fn a_state_directory_that_is_removed_costs_no_server() {
     wait_until("the server is back", || sandbox.servers().len() == 1);
     sandbox.run(&["snapshot", "thaw"]).code(152);
     no_keeper(&sandbox);
+    sandbox.down();
+}
+
+/// The keeper is found again where the thaw looks for it.
+fn a_thaw_while_the_server_returns_after_that() {
+    let mut sandbox = Sandbox::new();
+    sandbox.up();
+    sandbox.run(&["snapshot", "freeze"]).code(0);
+    let go = sandbox.base.join("go");
+    let wait = format!(
+        "until [ -e '{}' ]; do echo held; sleep 0.05; done",
+        go.display()
+    );
+    sandbox.hook("DOMINO_PRE_STARTUP_SCRIPT", &wait);
+    fs::remove_dir_all(record(&sandbox).parent().unwrap()).unwrap();
+    wait_until("the server returns", || record(&sandbox).exists());
+    let mut thaw = sandbox.command(&["snapshot", "thaw"]).spawn();
+    // What the keeper does that saw the removal.
+    thaw.wait_says("held");
+    fs::write(&go, "").unwrap();
+    thaw.outcome()
+        .code(152)
+        .stderr_has("its record was removed");
+    back(&sandbox);
+    sandbox.run(&["snapshot", "thaw"]).code(1);
+    sandbox.down();
+}
+
+/// It was in force when the caller looked, and is over when he asks.
+fn a_thaw_that_comes_as_the_freeze_ends() {
+    let sandbox = Sandbox::with(&[("DOMINO_SNAPSHOT_MAX_DOWNTIME", "6")]);
+    sandbox.up();
+    for (verb, code) in [("thaw", 152), ("abort", 0)] {
+        sandbox.run(&["snapshot", "freeze"]).code(0);
+        let lock = fs::File::open(record(&sandbox).with_extension("lock")).unwrap();
+        lock.lock().unwrap();
+        let caller = sandbox.command(&["snapshot", verb]).spawn();
+        back(&sandbox);
+        drop(lock);
+        let outcome = caller.outcome().code(code);
+        let told = [&outcome.stdout, &outcome.stderr];
+        assert!(
+            told.iter().any(|text| holds(text, "no thaw came")),
+            "{outcome}"
+        );
+    }
     sandbox.down();
 }
 

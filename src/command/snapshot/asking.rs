@@ -99,15 +99,21 @@ impl Conversation {
     }
 
     /// Asks the keeper of this user's server, starting one where none lives.
+    /// `settled` looks before each attempt whether there is anything to ask
+    /// for: what was in force a moment ago may be over by itself.
     pub fn with_keeper(
         &self,
         call: &Call,
         identity: &Identity,
         place: &Place,
         asked: &mut Asked,
+        settled: impl Fn(&mut Asked) -> Option<Exit>,
     ) -> Result<Exit> {
         let signals = Signals::block().map_err(Error::system("hold back signals"))?;
-        for attempt in 0..ATTEMPTS {
+        for _ in 0..ATTEMPTS {
+            if let Some(exit) = settled(asked) {
+                return Ok(exit);
+            }
             let session = match self.session(call, identity, place, &signals)? {
                 Ok(session) => session,
                 Err(exit) => {
@@ -135,8 +141,8 @@ impl Conversation {
                     asked.warn("the freeze was undone before this caller took the answer");
                     return Ok(Exit::BudgetSpent);
                 }
-                End::Gone { .. } if !self.is_freeze() && attempt > 0 && !is_kept(place) => break,
-                // It may have been about to end when it was found.
+                // It may have been about to end when it was found, or had
+                // nothing to bring back.
                 End::Gone { .. } => {}
             }
         }

@@ -98,7 +98,7 @@ fn freeze(call: &Call, arguments: FreezeArgs, ui: &mut Ui) -> Result<Exit> {
     let place = Place::of(&call.root, identity.user.uid);
     place.prepare()?;
     let mut asked = Asked::new(ui, arguments.json);
-    let exit = conversation.with_keeper(call, &identity, &place, &mut asked)?;
+    let exit = conversation.with_keeper(call, &identity, &place, &mut asked, |_| None)?;
     match exit {
         Exit::Done => asked.say("Frozen: every database is whole on disk until the thaw"),
         Exit::Unclean if arguments.force => {
@@ -119,24 +119,24 @@ fn thaw(call: &Call, arguments: ThawArgs, thaw: bool, ui: &mut Ui) -> Result<Exi
     place.prepare()?;
     let mut asked = Asked::new(ui, arguments.json);
     let caller = arguments.caller.map(|caller| caller.name().to_owned());
-    let user = &identity.user;
-    let exit = match over::nothing_to_bring_back(call, user, thaw, caller.as_deref(), &mut asked) {
-        Some(exit) => exit,
-        None => {
-            let budget = arguments.budget.filter(|seconds| *seconds > 0);
-            let conversation = Conversation {
-                request: if thaw {
-                    Request::Thaw { caller }
-                } else {
-                    Request::Abort { caller }
-                },
-                deadline: budget
-                    .and_then(|seconds| began.checked_add(Duration::from_secs(seconds))),
-                force: false,
-            };
-            conversation.with_keeper(call, &identity, &place, &mut asked)?
-        }
+    let budget = arguments.budget.filter(|seconds| *seconds > 0);
+    let conversation = Conversation {
+        request: if thaw {
+            Request::Thaw {
+                caller: caller.clone(),
+            }
+        } else {
+            Request::Abort {
+                caller: caller.clone(),
+            }
+        },
+        deadline: budget.and_then(|seconds| began.checked_add(Duration::from_secs(seconds))),
+        force: false,
     };
+    let user = &identity.user;
+    let over =
+        |asked: &mut Asked| over::nothing_to_bring_back(call, user, thaw, caller.as_deref(), asked);
+    let exit = conversation.with_keeper(call, &identity, &place, &mut asked, over)?;
     if exit == Exit::Done && thaw {
         asked.say("Thawed");
     }

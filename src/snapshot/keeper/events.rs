@@ -9,10 +9,13 @@ use crate::os::wait::wait_any;
 use crate::snapshot::protocol::{LINE_MAX, Request};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 
-/// A caller's number.
+/// A caller's number; no other caller of this keeper has it.
 pub type CallerId = usize;
+
+static NEXT_CALLER: AtomicUsize = AtomicUsize::new(0);
 
 /// See the module.
 #[derive(Debug)]
@@ -35,7 +38,7 @@ pub enum Event {
 /// Domino user that his server stays down or is being started, others for nothing.
 pub fn take_callers(listener: UnixListener, domino: u32, events: Sender<Event>) {
     std::thread::spawn(move || {
-        for (caller, stream) in listener.incoming().flatten().enumerate() {
+        for stream in listener.incoming().flatten() {
             let Ok(uid) = peer::uid(&stream) else {
                 continue;
             };
@@ -46,6 +49,7 @@ pub fn take_callers(listener: UnixListener, domino: u32, events: Sender<Event>) 
             let Ok(answers) = stream.try_clone() else {
                 continue;
             };
+            let caller: CallerId = NEXT_CALLER.fetch_add(1, Ordering::Relaxed);
             if events.send(Event::Came(caller, answers)).is_err() {
                 return;
             }

@@ -260,8 +260,8 @@ impl Keeper {
         let event = self.next(remaining.unwrap_or(GUARD).min(GUARD));
         match event {
             None if matches!(Record::load(&self.place), Found::Nothing) => {
-                // Nobody finds this process any more, no thaw would ever come.
-                if let Err(error) = self.place.prepare() {
+                // No thaw found this process as long as all of it was gone.
+                if let Err(error) = self.be_found_again() {
                     self.log(Severity::Error, &error.to_string());
                 }
                 self.turn_back("its record was removed");

@@ -73,6 +73,8 @@ struct Freezer {
 struct Keeper {
     setup: Setup,
     place: Place,
+    /// Says that no other keeper may begin.
+    _lock: Lock,
     events: Receiver<Event>,
     sender: Sender<Event>,
     callers: Callers,
@@ -91,7 +93,7 @@ struct Keeper {
 pub fn keep(setup: Setup) -> Result<()> {
     let place = Place::of(&setup.root, setup.user.uid);
     place.prepare()?;
-    let Some(_lock) = take_lock(&place)? else {
+    let Some(lock) = take_lock(&place)? else {
         return Ok(());
     };
     let (sender, events) = channel();
@@ -105,6 +107,7 @@ pub fn keep(setup: Setup) -> Result<()> {
     let mut keeper = Keeper {
         setup,
         place,
+        _lock: lock,
         events,
         sender,
         callers: Callers::default(),
@@ -158,6 +161,23 @@ fn listen(place: &Place) -> Result<UnixListener> {
 }
 
 impl Keeper {
+    /// Somebody removed what lay in /run: callers are to find this keeper
+    /// again, and to begin no other beside it.
+    fn be_found_again(&mut self) -> Result<()> {
+        self.place.prepare()?;
+        if self.place.socket().exists() {
+            return Ok(());
+        }
+        let path = self.place.keeper_lock();
+        // None: it is this keeper's own, which was left.
+        if let Some(lock) = Lock::try_acquire(&path).map_err(Error::file("lock", &path))? {
+            self._lock = lock;
+        }
+        let domino = self.setup.user.uid;
+        events::take_callers(listen(&self.place)?, domino, self.sender.clone());
+        Ok(())
+    }
+
     /// The next event within `limit`; none when that is over.
     fn next(&mut self, limit: Duration) -> Option<Event> {
         match self.events.recv_timeout(limit) {
@@ -216,9 +236,11 @@ impl Keeper {
                 });
                 self.begin(mode);
             }
-            // There is nothing to bring back.
-            Event::Asked(id, Request::Thaw { .. }) => self.callers.done(id, 1),
-            Event::Signal => self.finished = true,
+            // There is nothing to bring back: who asked sees from the record
+            // what became of it.
+            Event::Asked(_, Request::Thaw { .. } | Request::Abort { .. }) | Event::Signal => {
+                self.finished = true;
+            }
             other => self.attend(other),
         }
     }
