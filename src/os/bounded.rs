@@ -155,6 +155,9 @@ fn watch(
             capture.read()?;
         }
         if !wake.ended.is_empty() {
+            if let (Some(signals), Some(signal)) = (signals, wake.signal) {
+                signals.give_back(signal);
+            }
             return Ok(Outcome::Ended);
         }
         if let Some(signal) = wake.signal {
@@ -334,6 +337,23 @@ mod tests {
         assert!(matches!(ended, Ended::Exited(status) if status.code() == Some(3)));
         let (_, seen) = lines("echo 12345; echo 6789", 7, None);
         assert_eq!(seen, ["12345", "6", "dropped 4"]);
+    }
+
+    #[test]
+    fn a_signal_that_comes_at_the_programs_end_is_not_lost() {
+        super::super::testing::default_signals();
+        let signals = Signals::block().unwrap();
+        let mut launch = Launch::shell("exit 3");
+        let mut capture = Capture::prepare(&mut launch, Output::AsLaunched).unwrap();
+        let mut child = launch.spawn().unwrap();
+        let handle = child.handle().unwrap().unwrap();
+        wait::wait_any(&[handle], None, &[], None).unwrap();
+        // SAFETY: the thread is this one.
+        unsafe { libc::pthread_kill(libc::pthread_self(), libc::SIGTERM) };
+        let outcome = watch(&mut child, &mut capture, None, Some(&signals), None).unwrap();
+        assert!(matches!(outcome, Outcome::Ended));
+        assert_eq!(signals.pending(), Some(Signal::SIGTERM));
+        assert_eq!(child.wait().unwrap().code(), Some(3));
     }
 
     /// Runs a script into a limit that it comes as far as `: >$READY` within:

@@ -70,6 +70,13 @@ impl Signals {
         let found = self.descriptor.read_signal().ok()??;
         Signal::try_from(found.ssi_signo as i32).ok()
     }
+
+    /// Gives one back that was handed out together with what had to be looked
+    /// at first: the next to ask gets it.
+    pub fn give_back(&self, signal: Signal) {
+        // Held back in this thread, it takes no effect; it is a valid signal.
+        let _ = nix::sys::signal::raise(signal);
+    }
 }
 
 impl AsFd for Signals {

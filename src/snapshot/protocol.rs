@@ -149,6 +149,10 @@ impl Session {
                 return Err(io::ErrorKind::FileTooLarge.into());
             }
             let wake = wait_any(&[], Some(signals), &[self.stream.as_fd()], deadline)?;
+            // First: it is handed out once, what is readable stays so.
+            if let Some(signal) = wake.signal {
+                return Ok(Heard::Signal(signal));
+            }
             if !wake.readable.is_empty() {
                 let mut block = [0; 4096];
                 match self.stream.read(&mut block) {
@@ -160,11 +164,30 @@ impl Session {
                     }
                     Err(cause) => return Err(cause),
                 }
-            } else if let Some(signal) = wake.signal {
-                return Ok(Heard::Signal(signal));
             } else if wake.timed_out {
                 return Ok(Heard::TimedOut);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_that_comes_with_an_answer_is_not_lost() {
+        crate::os::testing::default_signals();
+        let signals = Signals::block().unwrap();
+        let (stream, mut keeper) = UnixStream::pair().unwrap();
+        let unread = Vec::new();
+        let mut session = Session { stream, unread };
+        send(&mut keeper, &Reply::Sealed).unwrap();
+        signals.give_back(Signal::SIGTERM);
+        let mut hear = || session.hear(&signals, None).unwrap();
+        assert!(matches!(hear(), Heard::Signal(Signal::SIGTERM)));
+        assert!(matches!(hear(), Heard::Reply(Reply::Sealed)));
+        drop(keeper);
+        assert!(matches!(hear(), Heard::Gone));
     }
 }
